@@ -1,0 +1,126 @@
+package mortgage
+
+import "errors"
+
+// Kind is what one entry in the ledger records.
+type Kind string
+
+// The kinds of entries.
+const (
+	// KindBoarding opens the loan's books with its balances.
+	KindBoarding Kind = "boarding"
+	// KindInstallment satisfies one whole installment.
+	KindInstallment Kind = "installment"
+	// KindUnapplied takes money into suspense.
+	KindUnapplied Kind = "unapplied"
+	// KindCurtailment repays principal beyond the installments.
+	KindCurtailment Kind = "curtailment"
+	// KindLateChargePayment pays late charges that were assessed before.
+	KindLateChargePayment Kind = "late_charge_payment"
+)
+
+// Rule names what put money where it went. Each has a paragraph in
+// docs/arithmetic.md.
+type Rule string
+
+// The rules.
+const (
+	// RuleBoarding: balances as the transferring servicer or lender states them.
+	RuleBoarding Rule = "boarding"
+	// RulePeriodicPayment: a full periodic payment is credited as of the date of
+	// receipt, oldest installment first, even when late charges are unpaid.
+	RulePeriodicPayment Rule = "12 CFR 1026.36(c)(1)(i)"
+	// RulePartialPayment: less than a periodic payment is held in suspense until
+	// it makes up a whole one.
+	RulePartialPayment Rule = "12 CFR 1026.36(c)(1)(ii)"
+	// RuleLateCharges: late charges are paid once no installment is due.
+	RuleLateCharges Rule = "Uniform Security Instrument 2(b)"
+	// RuleExcess: nothing is due, and the loan's excess policy decides.
+	RuleExcess Rule = "excess_policy"
+	// RuleOverpayment: the money exceeds all that is owed and is held for the
+	// borrower.
+	RuleOverpayment Rule = "overpayment"
+)
+
+// Postings is one change to each account of the ledger, debits positive. The
+// sum is always zero. What is owed to the servicer or held by it grows with a
+// debit (cash, principal, receivables); what it owes or earns grows with a
+// credit (escrow, suspense, income), and so is negative here.
+type Postings struct {
+	Cash                  Cents
+	Principal             Cents // unpaid principal, a receivable
+	InterestIncome        Cents
+	Escrow                Cents // liability to the borrower, for taxes and insurance
+	Suspense              Cents // liability to the borrower, unapplied
+	LateChargesReceivable Cents
+	LateChargeIncome      Cents
+	FeesReceivable        Cents
+	FeeIncome             Cents
+	EscrowAdvance         Cents // receivable: the servicer's own money in escrow
+	BoardingClearing      Cents // the other side of opening balances
+}
+
+// Sum returns the total of all accounts, which is zero when they balance.
+func (p Postings) Sum() Cents {
+	return p.Cash + p.Principal + p.InterestIncome + p.Escrow + p.Suspense +
+		p.LateChargesReceivable + p.LateChargeIncome +
+		p.FeesReceivable + p.FeeIncome + p.EscrowAdvance + p.BoardingClearing
+}
+
+// Entry is one event in a loan's books, not yet given its place in the ledger.
+type Entry struct {
+	Kind        Kind
+	EffectiveOn Date // as of when the borrower is credited or charged
+	DueOn       Date // the installment it satisfies; no date for other kinds
+	Rule        Rule
+	Postings
+}
+
+// ErrUnbalanced and ErrImpossible report an entry that no event may yield. They
+// mean that a rule of this package, or the stored data, is broken.
+var (
+	ErrUnbalanced = errors.New("mortgage: entry does not balance")
+	ErrImpossible = errors.New("mortgage: entry takes more than there is")
+)
+
+// After returns the state once the entry is in the books: every balance plus
+// its posting, and the next due date moved on by a satisfied installment.
+//
+// It returns ErrUnbalanced when the postings do not sum to zero, and
+// ErrImpossible when a balance would fall below zero or an installment is not
+// the oldest unpaid one.
+func (t Terms) After(s State, e Entry) (State, error) {
+	if e.Sum() != 0 {
+		return State{}, ErrUnbalanced
+	}
+	s.Principal += e.Principal
+	s.Escrow -= e.Escrow
+	s.Suspense -= e.Suspense
+	s.LateChargesDue += e.LateChargesReceivable
+	if s.Principal < 0 || s.Escrow < 0 || s.Suspense < 0 || s.LateChargesDue < 0 {
+		return State{}, ErrImpossible
+	}
+	if e.Kind == KindInstallment {
+		if e.DueOn != s.NextDueOn {
+			return State{}, ErrImpossible
+		}
+		next, err := s.NextDueOn.AddMonths(1, t.DueDay)
+		if err != nil {
+			return State{}, err
+		}
+		s.NextDueOn = next
+	}
+	return s, nil
+}
+
+// Boarding returns the entry that opens a loan's books with the balances of s.
+func Boarding(s State, boardedOn Date) Entry {
+	p := Postings{
+		Principal:             s.Principal,
+		Escrow:                -s.Escrow,
+		Suspense:              -s.Suspense,
+		LateChargesReceivable: s.LateChargesDue,
+	}
+	p.BoardingClearing = -p.Sum()
+	return Entry{Kind: KindBoarding, EffectiveOn: boardedOn, Rule: RuleBoarding, Postings: p}
+}

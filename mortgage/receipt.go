@@ -1,0 +1,209 @@
+package mortgage
+
+import "errors"
+
+// Event is something that happens to a loan and changes its books.
+type Event interface {
+	// Happen returns the state afterwards and the entries that lead there, or
+	// the rule by which it is refused. A refused event changes nothing.
+	Happen(t Terms, s State) (State, []Entry, error)
+}
+
+// Replay applies the events in order to the boarded state, and returns the
+// state they lead to with every entry on the way.
+func Replay(t Terms, boarded State, events []Event) (State, []Entry, error) {
+	s, all := boarded, []Entry(nil)
+	for _, e := range events {
+		next, entries, err := e.Happen(t, s)
+		if err != nil {
+			return State{}, nil, err
+		}
+		s, all = next, append(all, entries...)
+	}
+	return s, all, nil
+}
+
+// The refusals of a receipt.
+var (
+	ErrNotAmount = errors.New("the amount is not in range")
+	ErrPaidOff   = errors.New("the loan is paid off")
+)
+
+// Receipt is a periodic payment: money received for a loan, with no other
+// wish than that it be applied as the note says.
+type Receipt struct {
+	Amount     Cents // 1 to MaxPayment
+	ReceivedOn Date  // the day it reached the servicer; the borrower is credited as of it
+}
+
+// Happen applies the money.
+//
+// Whole installments that are due are satisfied first, the oldest first, with
+// what is held in suspense before new money. When none is due, the money first
+// satisfies the next installment, if it falls due within a month and can be
+// satisfied whole: a payment that comes early is not an extra one. What is left
+// while an installment is still due is a partial payment and waits in suspense.
+// What is left otherwise pays late charges, and then follows the loan's excess
+// policy. The cash of the entries always sums to the amount.
+//
+// It returns ErrNotAmount for an amount out of range and ErrPaidOff when no
+// principal is owed.
+//
+// Sources: 12 CFR 1026.36(c)(1); Uniform Security Instrument (2021) section 2.
+func (r Receipt) Happen(t Terms, s State) (State, []Entry, error) {
+	if r.Amount < 1 || r.Amount > MaxPayment {
+		return State{}, nil, ErrNotAmount
+	}
+	if s.Principal == 0 {
+		return State{}, nil, ErrPaidOff
+	}
+	a := application{terms: t, state: s, on: r.ReceivedOn, cash: r.Amount}
+	a.installmentsDue()
+	if len(a.entries) == 0 {
+		a.installmentAboutToFallDue()
+	}
+	a.remainder()
+	if a.err != nil {
+		return State{}, nil, a.err
+	}
+	return a.state, a.entries, nil
+}
+
+// application is the state of one receipt while it is applied. After the first
+// error it does nothing more.
+type application struct {
+	terms   Terms
+	state   State
+	on      Date
+	cash    Cents // new money not yet applied
+	entries []Entry
+	err     error
+}
+
+// add puts an entry in the books and takes its cash from what is left.
+func (a *application) add(e Entry) {
+	if a.err != nil {
+		return
+	}
+	a.cash -= e.Cash
+	a.entries = append(a.entries, e)
+	a.state, a.err = a.terms.After(a.state, e)
+}
+
+// settleNext satisfies the oldest unpaid installment if its due date is
+// acceptable and the money suffices, and says whether it did.
+func (a *application) settleNext(acceptable func(dueOn Date) bool) bool {
+	if a.err != nil {
+		return false
+	}
+	in, ok, err := a.terms.NextInstallment(a.state)
+	if err != nil {
+		a.err = err
+		return false
+	}
+	if !ok || !acceptable(in.DueOn) || in.Total() > a.cash+a.state.Suspense {
+		return false
+	}
+	held := min(a.state.Suspense, in.Total())
+	a.add(settlement(in, in.Total()-held, held, a.on))
+	return true
+}
+
+// settlement is the entry that satisfies an installment from new cash and from
+// what was held in suspense.
+func settlement(in Installment, cash, held Cents, on Date) Entry {
+	return Entry{
+		Kind: KindInstallment, EffectiveOn: on, DueOn: in.DueOn, Rule: RulePeriodicPayment,
+		Postings: Postings{
+			Cash:           cash,
+			Suspense:       held,
+			InterestIncome: -in.Interest,
+			Principal:      -in.Principal,
+			Escrow:         -in.Escrow,
+		},
+	}
+}
+
+func (a *application) due(on Date) bool { return on <= a.on }
+
+// installmentsDue satisfies every installment that is due and can be satisfied.
+func (a *application) installmentsDue() {
+	for a.settleNext(a.due) {
+	}
+}
+
+// installmentAboutToFallDue satisfies the next installment ahead of its day
+// when that day is less than a month away.
+func (a *application) installmentAboutToFallDue() {
+	if a.due(a.state.NextDueOn) {
+		return // One is due and could not be satisfied: this is a partial payment.
+	}
+	_, _, day := a.on.Civil()
+	inAMonth, err := a.on.AddMonths(1, day)
+	if err != nil {
+		a.err = err
+		return
+	}
+	a.settleNext(func(dueOn Date) bool { return dueOn < inAMonth })
+}
+
+// remainder places the money that satisfied no installment.
+func (a *application) remainder() {
+	switch {
+	case a.cash == 0 || a.err != nil:
+	case a.state.Principal == 0:
+		a.payLateCharges()
+		a.hold(RuleOverpayment)
+	case a.due(a.state.NextDueOn):
+		a.hold(RulePartialPayment)
+	default:
+		a.payLateCharges()
+		a.placeExcess()
+	}
+}
+
+// payLateCharges pays assessed late charges as far as the money goes.
+func (a *application) payLateCharges() {
+	pay := min(a.cash, a.state.LateChargesDue)
+	if pay == 0 {
+		return
+	}
+	a.add(Entry{
+		Kind: KindLateChargePayment, EffectiveOn: a.on, Rule: RuleLateCharges,
+		Postings: Postings{Cash: pay, LateChargesReceivable: -pay},
+	})
+}
+
+// placeExcess follows the excess policy. Money that would repay the whole
+// principal is held instead: a payoff also owes interest, and is asked for.
+func (a *application) placeExcess() {
+	switch a.terms.ExcessPolicy {
+	case ExcessToPrincipal:
+		if a.cash > 0 && a.cash < a.state.Principal {
+			a.add(Entry{
+				Kind: KindCurtailment, EffectiveOn: a.on, Rule: RuleExcess,
+				Postings: Postings{Cash: a.cash, Principal: -a.cash},
+			})
+		}
+	case ExcessToNextInstallment:
+		for a.cash > 0 && a.settleNext(func(Date) bool { return true }) {
+		}
+	case ExcessToSuspense:
+	}
+	if a.state.Principal == 0 {
+		a.hold(RuleOverpayment)
+		return
+	}
+	a.hold(RuleExcess)
+}
+
+// hold takes what is left into suspense.
+func (a *application) hold(rule Rule) {
+	if a.cash == 0 {
+		return
+	}
+	a.add(Entry{
+		Kind: KindUnapplied, EffectiveOn: a.on, Rule: rule,
+		Postings: Postings{Cash: a.cash, Suspense: -a.cash},
+	})
+}

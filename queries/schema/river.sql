@@ -1,0 +1,18 @@
+-- The columns of River's job table that our own queries read, for their types
+-- only: River's migrations make the table. `sqlc vet` prepares the queries on a
+-- database that has the real one.
+CREATE SCHEMA river;
+CREATE TYPE river.river_job_state AS ENUM (
+  'available', 'cancelled', 'completed', 'discarded', 'pending', 'retryable', 'running', 'scheduled'
+);
+CREATE TABLE river.river_job (
+  id           bigint NOT NULL,
+  state        river.river_job_state NOT NULL,
+  attempt      smallint NOT NULL,
+  attempted_at timestamptz,
+  attempted_by text[],
+  created_at   timestamptz NOT NULL,
+  scheduled_at timestamptz NOT NULL,
+  kind         text NOT NULL,
+  queue        text NOT NULL
+);

@@ -1,0 +1,27 @@
+-- OpenBooks opens a boarded loan's books: it adds transaction number one and
+-- makes it the head of the loan's chain.
+--
+-- name: OpenBooks :exec
+WITH opened AS (
+  INSERT INTO transactions (
+    loan_id, seq, kind, effective_on, posted_at,
+    cash_cents, principal_cents, interest_income_cents, escrow_cents, suspense_cents,
+    late_charges_receivable_cents, late_charge_income_cents, fees_receivable_cents, fee_income_cents,
+    escrow_advance_cents, boarding_clearing_cents, rule, caused_by, hash
+  ) VALUES (
+    @loan_id, 1, 'boarding', @effective_on, @posted_at,
+    0, @principal_cents, 0, @escrow_cents, @suspense_cents,
+    @late_charges_receivable_cents, 0, 0, 0,
+    0, @boarding_clearing_cents, @rule, @caused_by, @hash
+  )
+)
+UPDATE loans SET last_seq = 1, last_hash = @hash WHERE loans.id = @loan_id AND last_seq = 0;
+
+-- ListTransactions returns a loan's transactions in order of seq, from above
+-- after_seq up to up_to_seq, at most row_limit of them.
+--
+-- name: ListTransactions :many
+SELECT * FROM transactions
+WHERE loan_id = @loan_id AND seq > @after_seq AND seq <= @up_to_seq
+ORDER BY seq
+LIMIT @row_limit;
