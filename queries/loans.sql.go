@@ -211,7 +211,7 @@ type InsertLoanParams struct {
 	LateChargeGraceDays       int16
 	LateChargeRatePpm         mortgage.Rate
 	LateChargeMinimumCents    mortgage.Cents
-	LateChargeMaximumCents    mortgage.Cents
+	LateChargeMaximumCents    *mortgage.Cents
 	NextDueOn                 mortgage.Date
 	BoardedAt                 time.Time
 	BoardedBy                 string

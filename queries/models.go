@@ -439,7 +439,7 @@ type Loan struct {
 	LateChargeGraceDays       int16
 	LateChargeRatePpm         mortgage.Rate
 	LateChargeMinimumCents    mortgage.Cents
-	LateChargeMaximumCents    mortgage.Cents
+	LateChargeMaximumCents    *mortgage.Cents
 	BoardedNextDueOn          mortgage.Date
 	BoardedAt                 time.Time
 	BoardedBy                 string

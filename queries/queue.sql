@@ -4,10 +4,37 @@
 --
 -- name: CountJobs :many
 SELECT queue, kind, state::text AS state, count(*) AS jobs,
-  coalesce(max(extract(epoch FROM now() - CASE WHEN state = 'running' THEN attempted_at ELSE scheduled_at END)), 0)::float8
+  greatest(coalesce(max(extract(epoch FROM now() - CASE WHEN state = 'running' THEN attempted_at ELSE scheduled_at END)), 0), 0)::float8
     AS oldest_seconds
 FROM river.river_job
 WHERE state IN ('available', 'running', 'retryable', 'scheduled', 'discarded')
 GROUP BY queue, kind, state
 ORDER BY queue, kind, state
 LIMIT 1000;
+
+-- LockWorkerName takes, for as long as the session lasts, the lock by which
+-- other workers see that the worker of this name is alive. The server drops it
+-- the moment the worker's connection is gone.
+--
+-- name: LockWorkerName :exec
+SELECT pg_advisory_lock(hashtextextended('loanserve worker ' || @worker::text, 0));
+
+-- MarkOrphanedJobsAvailable gives the running jobs of dead workers, of the
+-- given kinds, back to the queue, and returns them. A worker is dead when nobody
+-- holds the lock of its name. It leaves alone what somebody else is giving back
+-- at the same moment.
+--
+-- name: MarkOrphanedJobsAvailable :many
+WITH owners AS MATERIALIZED (
+  SELECT DISTINCT attempted_by[cardinality(attempted_by)] AS worker
+  FROM river.river_job
+  WHERE state = 'running' AND kind = ANY(@kinds::text[])
+), dead AS MATERIALIZED (
+  SELECT worker FROM owners
+  WHERE pg_try_advisory_xact_lock(hashtextextended('loanserve worker ' || worker, 0))
+)
+UPDATE river.river_job AS job SET state = 'available', scheduled_at = now()
+FROM dead
+WHERE job.state = 'running' AND job.kind = ANY(@kinds::text[])
+  AND job.attempted_by[cardinality(job.attempted_by)] = dead.worker
+RETURNING job.id, job.kind, dead.worker::text AS worker;

@@ -1,0 +1,116 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+)
+
+const (
+	// fetchCooldown bounds how often a busy queue is asked; with the default of
+	// 100 ms one process could not drain more than ten fetches a second.
+	fetchCooldown = 5 * time.Millisecond
+	// fetchPoll finds jobs whose notification was lost.
+	fetchPoll = 500 * time.Millisecond
+	// rescueAfter is when River gives a running job back by itself, should the
+	// faster way of orphans.go not have seen it. It exceeds every job's timeout.
+	rescueAfter = 5 * time.Minute
+	// defaultTimeout is for kinds that state none of their own.
+	defaultTimeout = time.Minute
+	// hardStop is how long cancelled jobs may take to return.
+	hardStop = 5 * time.Second
+)
+
+// Config says how a process works jobs.
+type Config struct {
+	// ID names the process among all workers; it must be unique among those
+	// alive. Empty takes host, process and time.
+	ID string
+	// PaymentWorkers is how many payments are posted at the same time.
+	PaymentWorkers int
+	Metrics        *Metrics
+	Log            *slog.Logger
+}
+
+// Worker works the queues until it is stopped.
+type Worker struct {
+	client *river.Client[pgx.Tx]
+	alive  *aliveness
+	log    *slog.Logger
+	cancel context.CancelFunc
+}
+
+// NewWorker returns a worker that has not started.
+func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, &PostPayment{DB: pool, Metrics: c.Metrics}); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		ID:                   c.ID,
+		Schema:               Schema,
+		Logger:               quiet(c.Log),
+		Plugins:              []rivertype.Plugin{c.Metrics},
+		Workers:              workers,
+		Queues:               map[string]river.QueueConfig{QueuePayments: {MaxWorkers: c.PaymentWorkers}},
+		RetryPolicy:          retryPolicy{},
+		FetchCooldown:        fetchCooldown,
+		FetchPollInterval:    fetchPoll,
+		JobTimeout:           defaultTimeout,
+		RescueStuckJobsAfter: rescueAfter,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("queue client: %w", err)
+	}
+	return &Worker{
+		client: client, log: c.Log,
+		alive: &aliveness{name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics},
+	}, nil
+}
+
+// Start begins to work jobs and returns once the worker is known to be alive.
+// It goes on until Stop, whatever becomes of ctx.
+func (w *Worker) Start(ctx context.Context) error {
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	w.cancel = cancel
+	if err := w.alive.start(ctx, run); err != nil {
+		cancel()
+		return err
+	}
+	if err := w.client.Start(run); err != nil {
+		cancel()
+		w.alive.wait()
+		return fmt.Errorf("start worker: %w", err)
+	}
+	return nil
+}
+
+// Stop takes no more jobs and waits for those that run. When ctx ends first it
+// cancels them: their transactions roll back, and the jobs go back to the
+// queue. Either way nothing is lost and nothing done twice.
+func (w *Worker) Stop(ctx context.Context) error {
+	defer w.alive.wait()
+	defer w.cancel()
+	err := w.client.Stop(ctx)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("stop worker: %w", err)
+	}
+	w.log.Warn("jobs are still running at the end of the grace period and are cancelled")
+	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStop)
+	defer cancel()
+	if err := w.client.StopAndCancel(hard); err != nil {
+		return fmt.Errorf("cancel jobs: %w", err)
+	}
+	return nil
+}
