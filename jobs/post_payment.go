@@ -45,6 +45,8 @@ type PostPayment struct {
 
 	DB      DB
 	Metrics *Metrics
+
+	merger *merger // nil posts each payment by itself
 }
 
 // Timeout implements river.Worker.
@@ -53,10 +55,17 @@ func (*PostPayment) Timeout(*river.Job[PostPaymentArgs]) time.Duration { return 
 // Work posts the payment. One that a rule refuses is rejected, and that
 // completes the job: only a fault of ours or of the database is an error.
 func (w *PostPayment) Work(ctx context.Context, job *river.Job[PostPaymentArgs]) error {
-	outcome, err := postPayments(ctx, w.DB, []uuid.UUID{job.Args.PaymentID})
+	outcome, err := w.post(ctx, job.Args.PaymentID)
 	if err != nil {
 		return fmt.Errorf("post payment %s: %w", job.Args.PaymentID, err)
 	}
 	w.Metrics.countPayments(outcome)
 	return nil
+}
+
+func (w *PostPayment) post(ctx context.Context, payment uuid.UUID) (postOutcome, error) {
+	if w.merger == nil {
+		return postPayments(ctx, w.DB, []uuid.UUID{payment})
+	}
+	return w.merger.post(ctx, payment)
 }

@@ -34,7 +34,8 @@ type Config struct {
 	// ID names the process among all workers; it must be unique among those
 	// alive. Empty takes host, process and time.
 	ID string
-	// PaymentWorkers is how many payments are posted at the same time.
+	// PaymentWorkers is how many payment jobs run at the same time. They are
+	// posted in sets, so that more of them need no more connections.
 	PaymentWorkers int
 	Metrics        *Metrics
 	Log            *slog.Logger
@@ -43,6 +44,7 @@ type Config struct {
 // Worker works the queues until it is stopped.
 type Worker struct {
 	client *river.Client[pgx.Tx]
+	post   *PostPayment
 	alive  *aliveness
 	log    *slog.Logger
 	cancel context.CancelFunc
@@ -51,7 +53,8 @@ type Worker struct {
 // NewWorker returns a worker that has not started.
 func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &PostPayment{DB: pool, Metrics: c.Metrics}); err != nil {
+	post := &PostPayment{DB: pool, Metrics: c.Metrics}
+	if err := river.AddWorkerSafely(workers, post); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
@@ -71,7 +74,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
 	return &Worker{
-		client: client, log: c.Log,
+		client: client, post: post, log: c.Log,
 		alive: &aliveness{name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics},
 	}, nil
 }
@@ -85,7 +88,9 @@ func (w *Worker) Start(ctx context.Context) error {
 		cancel()
 		return err
 	}
+	w.post.merger = startMerger(ctx, w.post.DB)
 	if err := w.client.Start(run); err != nil {
+		w.post.merger.stop()
 		cancel()
 		w.alive.wait()
 		return fmt.Errorf("start worker: %w", err)
@@ -99,6 +104,7 @@ func (w *Worker) Start(ctx context.Context) error {
 func (w *Worker) Stop(ctx context.Context) error {
 	defer w.alive.wait()
 	defer w.cancel()
+	defer w.post.merger.stop()
 	err := w.client.Stop(ctx)
 	if err == nil {
 		return nil
@@ -107,6 +113,7 @@ func (w *Worker) Stop(ctx context.Context) error {
 		return fmt.Errorf("stop worker: %w", err)
 	}
 	w.log.Warn("jobs are still running at the end of the grace period and are cancelled")
+	w.post.merger.cancel()
 	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStop)
 	defer cancel()
 	if err := w.client.StopAndCancel(hard); err != nil {

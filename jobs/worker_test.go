@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -78,6 +79,34 @@ func TestWorkerPostsAndStops(t *testing.T) {
 	err := db.App.QueryRow(t.Context(), "SELECT count(*) FROM river.river_job WHERE state <> 'completed'").Scan(&running)
 	require.NoError(t, err)
 	require.Zero(t, running, "jobs that a stopped worker left unfinished")
+}
+
+// Payments that are posted together do not share a misfortune.
+func TestOneBadPaymentFallsOut(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	loan, other := testdb.Loan(t, db.App), testdb.Loan(t, db.App)
+	p := newProcess(t, db)
+	var good []queries.Payment
+	for range 20 {
+		good = append(good, p.enqueue(t, db, loan), p.enqueue(t, db, other))
+	}
+	bad := p.enqueue(t, db, loan)
+	_, err := db.Super.Exec(t.Context(), fmt.Sprintf(
+		"ALTER TABLE payments ADD CONSTRAINT bad CHECK (id <> '%s' OR status = 'received') NOT VALID", bad.ID))
+	require.NoError(t, err)
+
+	worker := p.start(t, db)
+	for _, payment := range good {
+		untilPosted(t, db, payment)
+	}
+	require.NoError(t, worker.Stop(t.Context()))
+
+	got, err := queries.New(db.App).GetPayment(t.Context(), bad.ID)
+	require.NoError(t, err)
+	require.Equal(t, queries.PaymentStatusReceived, got.Status, "it waits for its next attempt")
+	requireSoundBooks(t, db.App, loan.ID)
+	requireSoundBooks(t, db.App, other.ID)
 }
 
 // A job cut off by the end of the grace period goes back to the queue, and its

@@ -1,0 +1,146 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river"
+)
+
+const (
+	// mergeLimit is the most payments in one transaction. Beyond a few hundred
+	// the statement costs what the rows cost, and locks are only held longer.
+	mergeLimit = 500
+	// mergers is how many transactions are under way at once: while one commits,
+	// the next is computed.
+	mergers = 2
+)
+
+// merger posts payments whose jobs run at the same time together, in one
+// transaction: they share its round trips and its wait for the disk. There is
+// no timer. A transaction takes what has come since the one before it began, so
+// that a lone payment goes at once.
+type merger struct {
+	db      DB
+	waiting chan mergeRequest
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
+}
+
+// mergeRequest is one job's wish, answered once.
+type mergeRequest struct {
+	payment uuid.UUID
+	answer  chan<- mergeAnswer
+}
+
+type mergeAnswer struct {
+	outcome postOutcome
+	err     error
+}
+
+// startMerger returns a merger that works until stop, whatever becomes of ctx.
+func startMerger(ctx context.Context, db DB) *merger {
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	m := &merger{db: db, waiting: make(chan mergeRequest, mergeLimit), cancel: cancel}
+	for range mergers {
+		m.done.Go(func() { m.loop(run) })
+	}
+	return m
+}
+
+// stop cuts off what is under way, which rolls back, and returns when it has.
+func (m *merger) stop() {
+	m.cancel()
+	m.done.Wait()
+}
+
+// post posts one payment together with whichever others wait. When ctx ends
+// first the posting may still happen; asking again is then harmless.
+func (m *merger) post(ctx context.Context, payment uuid.UUID) (postOutcome, error) {
+	answer := make(chan mergeAnswer, 1)
+	select {
+	case m.waiting <- mergeRequest{payment: payment, answer: answer}:
+	case <-ctx.Done():
+		return postOutcome{}, context.Cause(ctx)
+	}
+	select {
+	case a := <-answer:
+		return a.outcome, a.err
+	case <-ctx.Done():
+		return postOutcome{}, context.Cause(ctx)
+	}
+}
+
+func (m *merger) loop(run context.Context) {
+	for {
+		select {
+		case first := <-m.waiting:
+			m.postTogether(run, m.gather(first))
+		case <-run.Done():
+			return
+		}
+	}
+}
+
+// gather returns the first request and all that wait behind it.
+func (m *merger) gather(first mergeRequest) []mergeRequest {
+	set := []mergeRequest{first}
+	for len(set) < mergeLimit {
+		select {
+		case r := <-m.waiting:
+			set = append(set, r)
+		default:
+			return set
+		}
+	}
+	return set
+}
+
+// postTogether posts a set and answers each request. Where one payment spoils
+// the set, each is posted alone, so that it fails alone.
+func (m *merger) postTogether(run context.Context, set []mergeRequest) {
+	if len(set) > 1 {
+		payments := make([]uuid.UUID, len(set))
+		for i, r := range set {
+			payments[i] = r.payment
+		}
+		outcome, err := m.try(run, payments)
+		if err == nil || !isOfOnePayment(err) {
+			for i, r := range set {
+				if i > 0 {
+					outcome = postOutcome{} // The set is counted once.
+				}
+				r.answer <- mergeAnswer{outcome: outcome, err: err}
+			}
+			return
+		}
+	}
+	for _, r := range set {
+		outcome, err := m.try(run, []uuid.UUID{r.payment})
+		r.answer <- mergeAnswer{outcome: outcome, err: err}
+	}
+}
+
+func (m *merger) try(run context.Context, payments []uuid.UUID) (postOutcome, error) {
+	ctx, cancel := context.WithTimeout(run, postPaymentTimeout)
+	defer cancel()
+	outcome, err := postPayments(ctx, m.db, payments)
+	if err != nil && len(payments) > 1 {
+		err = fmt.Errorf("together with %d others: %w", len(payments)-1, err)
+	}
+	return outcome, err
+}
+
+// isOfOnePayment says whether an error comes from what one payment or loan
+// holds, and not from the database's state.
+func isOfOnePayment(err error) bool {
+	if _, ok := errors.AsType[*river.JobCancelError](err); ok {
+		return true
+	}
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pgErr.Code[:2] == "22" || pgErr.Code[:2] == "23") // data exception, constraint violation
+}
