@@ -1,0 +1,76 @@
+// Command bench measures the engine beside the raw limit of the same machine in
+// the same run, and prints the ratio. Absolute figures move from machine to
+// machine; the ratios are the point.
+//
+// It brings up its own durable PostgreSQL (or uses DATABASE_URL, where it
+// creates and drops a database of its own), boards a portfolio, and runs each
+// pair of limit and path in turn for several rounds.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// options are the sizes of a run.
+type options struct {
+	loans    int
+	payments int
+	rounds   int
+	clients  int
+	conns    int
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.loans, "loans", 100_000, "loans in the portfolio")
+	flag.IntVar(&o.payments, "payments", 20_000, "payments in each measurement")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds, after one that is not counted")
+	flag.IntVar(&o.clients, "clients", 16, "database clients of the raw posting limit")
+	flag.IntVar(&o.conns, "connections", 64, "HTTP connections")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+}
+
+// run measures every pair and prints the table.
+func run(ctx context.Context, o options) error {
+	b, err := setUp(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+
+	table := newTable(o.rounds)
+	for round := range o.rounds + 1 {
+		fmt.Fprintf(os.Stderr, "round %d of %d%s\n", round, o.rounds, warmUp(round))
+		for _, m := range b.measurements() {
+			rate, err := m.measure(ctx)
+			if err != nil {
+				return fmt.Errorf("%s: %w", m.name, err)
+			}
+			if round > 0 {
+				table.add(m.name, rate)
+			}
+		}
+	}
+	table.print(os.Stdout)
+	return b.checkBooks(ctx)
+}
+
+func warmUp(round int) string {
+	if round == 0 {
+		return " (warm-up, not counted)"
+	}
+	return ""
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+)
+
+// table gathers the rates of each measurement by name.
+type table struct {
+	rates map[string][]float64
+}
+
+// pair is a path of the engine and the limit it is held against.
+type pair struct {
+	path, limit string
+}
+
+// The names of what is measured.
+const (
+	rawPosting  = "one posting per transaction, raw"
+	jobPath     = "payments posted by jobs"
+	rawInsert   = "one INSERT per request"
+	httpIntake  = "payments accepted over HTTP"
+	httpToBooks = "HTTP to ledger, workers beside"
+)
+
+func pairs() []pair {
+	return []pair{
+		{path: jobPath, limit: rawPosting},
+		{path: httpIntake, limit: rawInsert},
+		{path: httpToBooks, limit: rawInsert},
+	}
+}
+
+func newTable(rounds int) *table { return &table{rates: make(map[string][]float64, rounds)} }
+
+func (t *table) add(name string, rate float64) { t.rates[name] = append(t.rates[name], rate) }
+
+// print writes each path beside its limit: the median of the rounds with the
+// least and the greatest, and the median of the ratios round by round, which
+// holds when the machine's speed drifts.
+func (t *table) print(w io.Writer) {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "path\tper second\tlimit in the same run\tper second\tratio")
+	for _, p := range pairs() {
+		path, limit := t.rates[p.path], t.rates[p.limit]
+		ratios := make([]float64, len(path))
+		for i := range path {
+			ratios[i] = path[i] / limit[i]
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%.2f (%.2f to %.2f)\n", p.path, spread(path), p.limit, spread(limit),
+			median(ratios), slices.Min(ratios), slices.Max(ratios))
+	}
+	_ = out.Flush()
+}
+
+func spread(rates []float64) string {
+	return fmt.Sprintf("%.0f (%.0f to %.0f)", median(rates), slices.Min(rates), slices.Max(rates))
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
