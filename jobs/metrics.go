@@ -105,7 +105,7 @@ func (m *Metrics) InsertBegin(_ context.Context, p *rivertype.JobInsertParams) e
 // Work implements rivertype.WorkerMiddleware: it times the attempt, counts its
 // outcome and writes the job's one line to the log.
 func (m *Metrics) Work(ctx context.Context, job *rivertype.JobRow, inner func(context.Context) error) (err error) {
-	start := time.Now() //nolint:forbidigo // Measures the work; nothing is decided by it.
+	start := time.Now()
 	m.wait.WithLabelValues(job.Kind, job.Queue).Observe(max(0, start.Sub(job.ScheduledAt).Seconds()))
 
 	panicked := true

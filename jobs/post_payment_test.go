@@ -28,11 +28,19 @@ func regZ(p *queries.InsertLoanParams) {
 
 func work(t *testing.T, tx pgx.Tx, payment uuid.UUID) error {
 	t.Helper()
-	metrics := jobs.NewMetrics(prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	worker := rivertest.NewWorker(t, riverpgxv5.New(nil), &river.Config{Schema: jobs.Schema},
-		&jobs.PostPayment{DB: tx, Metrics: metrics})
+		&jobs.PostPayment{DB: tx, Metrics: newMetrics()})
 	_, err := worker.Work(t.Context(), t, tx, jobs.PostPaymentArgs{PaymentID: payment}, nil)
 	return err
+}
+
+func newMetrics() *jobs.Metrics {
+	return jobs.NewMetrics(prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+}
+
+// jobFor is a job without its row, which posting does not read.
+func jobFor(payment uuid.UUID) *river.Job[jobs.PostPaymentArgs] {
+	return &river.Job[jobs.PostPaymentArgs]{Args: jobs.PostPaymentArgs{PaymentID: payment}}
 }
 
 func received(amount mortgage.Cents, on string) func(*queries.InsertPaymentParams) {
@@ -84,6 +92,7 @@ func TestPostPaymentRejects(t *testing.T) {
 	}{
 		"a loan that is archived": {
 			loan: func(t *testing.T, tx pgx.Tx) queries.Loan {
+				t.Helper()
 				loan := testdb.Loan(t, tx)
 				_, err := tx.Exec(t.Context(), "UPDATE loans SET status = 'archived' WHERE id = $1", loan.ID)
 				require.NoError(t, err)
@@ -92,6 +101,7 @@ func TestPostPaymentRejects(t *testing.T) {
 		},
 		"a loan that is paid off": {
 			loan: func(t *testing.T, tx pgx.Tx) queries.Loan {
+				t.Helper()
 				loan := testdb.Loan(t, tx, func(p *queries.InsertLoanParams) {
 					p.MaturityOn, p.PrincipalCents = p.NextDueOn, 100_00
 				})
@@ -133,12 +143,14 @@ func TestPostPaymentRollsBack(t *testing.T) {
 	loan := testdb.Loan(t, db.App)
 	payment := testdb.Payment(t, db.App, loan, received(500_00, "2026-03-01"))
 	_, err := db.Super.Exec(t.Context(), `
-CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk is full' USING ERRCODE = '53100'; END $$;
-CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON payments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()`)
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION 'the disk is full' USING ERRCODE = '53100'; END $$;
+CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON payments DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION fail()`)
 	require.NoError(t, err)
 
-	worker := &jobs.PostPayment{DB: db.App, Metrics: jobs.NewMetrics(prometheus.NewRegistry(), slog.New(slog.DiscardHandler))}
-	job := &river.Job[jobs.PostPaymentArgs]{Args: jobs.PostPaymentArgs{PaymentID: payment.ID}} //nolint:exhaustruct // The row is not read.
+	worker := &jobs.PostPayment{DB: db.App, Metrics: newMetrics()}
+	job := jobFor(payment.ID)
 	require.Error(t, worker.Work(t.Context(), job))
 
 	q := queries.New(db.App)
@@ -165,13 +177,12 @@ func TestPostPaymentsOfOneLoanAtOnce(t *testing.T) {
 	for i := range payments {
 		payments[i] = testdb.Payment(t, db.App, loan, received(mortgage.Cents(100_00+i), "2026-02-01")).ID
 	}
-	worker := &jobs.PostPayment{DB: db.App, Metrics: jobs.NewMetrics(prometheus.NewRegistry(), slog.New(slog.DiscardHandler))}
+	worker := &jobs.PostPayment{DB: db.App, Metrics: newMetrics()}
 
 	var done sync.WaitGroup
 	for _, id := range append(payments, payments...) { // Each twice: two workers with the same job.
 		done.Go(func() {
-			job := &river.Job[jobs.PostPaymentArgs]{Args: jobs.PostPaymentArgs{PaymentID: id}} //nolint:exhaustruct // The row is not read.
-			if err := worker.Work(t.Context(), job); err != nil {
+			if err := worker.Work(t.Context(), jobFor(id)); err != nil {
 				t.Errorf("Work: %v", err)
 			}
 		})

@@ -26,7 +26,9 @@ type loanInHand struct {
 }
 
 func newPosting(at time.Time) *posting {
-	return &posting{at: at, params: queries.PostPaymentsParams{PostedAt: at}} //nolint:exhaustruct // Columns are appended.
+	p := &posting{at: at}
+	p.params.PostedAt = at
+	return p
 }
 
 // loan returns the row's loan as the payments before it left it. Rows come in

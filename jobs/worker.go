@@ -112,7 +112,7 @@ func (w *Worker) Stop(ctx context.Context) error {
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("stop worker: %w", err)
 	}
-	w.log.Warn("jobs are still running at the end of the grace period and are cancelled")
+	w.log.WarnContext(ctx, "jobs are still running at the end of the grace period and are cancelled")
 	w.post.merger.cancel()
 	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStop)
 	defer cancel()

@@ -167,8 +167,8 @@ CREATE TABLE transactions (
   seq                           integer NOT NULL CHECK (seq >= 1),
   kind                          transaction_kind NOT NULL,
   effective_on                  date NOT NULL CHECK (isfinite(effective_on)),
-  posted_at                     timestamptz NOT NULL,
-  due_on                        date,
+  posted_at                     timestamptz NOT NULL CHECK (isfinite(posted_at)),
+  due_on                        date CHECK (isfinite(due_on)),
   payment_id                    uuid REFERENCES payments ON DELETE RESTRICT,
   reverses                      integer,
   cash_cents                    bigint NOT NULL,
@@ -202,14 +202,16 @@ CREATE UNIQUE INDEX transactions_reverses_idx ON transactions (loan_id, reverses
 -- +goose StatementBegin
 -- transaction_text returns the canonical bytes of a transaction: every field
 -- but the hash, each ended by a newline, nothing for NULL, zero for no
--- reversal. The engine writes the same bytes when it seals a row.
+-- reversal. The engine writes the same bytes when it seals a row. A day is
+-- written as a timestamp without a zone: with one, it would be that midnight in
+-- the reader's zone, which not every zone has.
 CREATE FUNCTION transaction_text(t transactions) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, public, pg_temp
 AS $$
   SELECT convert_to(concat(
-    t.loan_id, E'\n', t.seq, E'\n', t.kind, E'\n', to_char(t.effective_on, 'YYYY-MM-DD'), E'\n',
-    (extract(epoch FROM t.posted_at) * 1000000)::bigint, E'\n', to_char(t.due_on, 'YYYY-MM-DD'), E'\n',
+    t.loan_id, E'\n', t.seq, E'\n', t.kind, E'\n', to_char(t.effective_on::timestamp, 'YYYY-MM-DD'), E'\n',
+    (extract(epoch FROM t.posted_at) * 1000000)::bigint, E'\n', to_char(t.due_on::timestamp, 'YYYY-MM-DD'), E'\n',
     t.payment_id, E'\n', coalesce(t.reverses, 0), E'\n',
     t.cash_cents, E'\n', t.principal_cents, E'\n', t.interest_income_cents, E'\n',
     t.escrow_cents, E'\n', t.suspense_cents, E'\n',
@@ -221,12 +223,19 @@ $$;
 -- +goose StatementEnd
 
 -- broken_seals lists the transactions whose hash does not follow from the row
--- and the one before it. An intact ledger has none.
+-- and the one before it, and those that a loan names as its newest and that are
+-- missing or have another hash: a chain may be cut short, or written anew from
+-- some row on, and still hold by itself. An intact ledger has none.
 CREATE VIEW broken_seals AS
 SELECT t.loan_id, t.seq
 FROM transactions t
 LEFT JOIN transactions previous ON previous.loan_id = t.loan_id AND previous.seq = t.seq - 1
-WHERE t.hash <> sha256(coalesce(previous.hash, decode(repeat('00', 32), 'hex')) || transaction_text(t.*));
+WHERE t.hash <> sha256(coalesce(previous.hash, decode(repeat('00', 32), 'hex')) || transaction_text(t.*))
+UNION
+SELECT l.id, l.last_seq
+FROM loans l
+LEFT JOIN transactions newest ON newest.loan_id = l.id AND newest.seq = l.last_seq
+WHERE newest.hash IS DISTINCT FROM l.last_hash;
 
 -- ledger_entries is the ledger in double entry: one row for each account that a
 -- transaction touches.
@@ -272,6 +281,7 @@ WHERE (l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_c
 -- not among the columns they may change, and nothing may be removed.
 GRANT USAGE ON SCHEMA public TO loanserve_app, loanserve_readonly, loanserve_backup;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO loanserve_app, loanserve_readonly, loanserve_backup;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO loanserve_backup; -- a dump reads them
 GRANT INSERT ON borrowers, properties, loans, loan_borrowers, escrow_lines, documents, payments, transactions
   TO loanserve_app;
 GRANT UPDATE (status, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on,

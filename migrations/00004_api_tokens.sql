@@ -14,5 +14,5 @@ CREATE TABLE api_tokens (
 
 GRANT SELECT, INSERT ON api_tokens TO loanserve_app;
 GRANT UPDATE (revoked_at, last_used_at) ON api_tokens TO loanserve_app;
-GRANT SELECT ON api_tokens TO loanserve_backup;
+GRANT SELECT ON api_tokens, api_tokens_id_seq TO loanserve_backup;
 GRANT SELECT (id, name, scopes, created_at, expires_at, revoked_at, last_used_at) ON api_tokens TO loanserve_readonly;

@@ -58,15 +58,18 @@ func compare(recorded map[int64]Migration) ([]Migration, error) {
 			continue
 		case r.SHA256 != m.SHA256 || r.Name != m.Name:
 			return nil, fmt.Errorf("migration %s was applied to this database as %s with SHA-256 %.12s, "+
-				"but this program has SHA-256 %.12s: an applied migration never changes, add a new one", m.Name, r.Name, r.SHA256, m.SHA256)
+				"but this program has SHA-256 %.12s: an applied migration never changes, add a new one",
+				m.Name, r.Name, r.SHA256, m.SHA256)
 		case pending != "":
-			return nil, fmt.Errorf("migration %s is applied although %s before it is not: restore the order of the files", m.Name, pending)
+			return nil, fmt.Errorf("migration %s is applied although %s before it is not: "+
+				"restore the order of the files", m.Name, pending)
 		}
 		seen++
 		all[i].AppliedAt = r.AppliedAt
 	}
 	if seen != len(recorded) {
-		return nil, fmt.Errorf("the database has %d migrations that this program does not know: it is newer than this program", len(recorded)-seen)
+		return nil, fmt.Errorf("the database has %d migrations that this program does not know: "+
+			"it is newer than this program", len(recorded)-seen)
 	}
 	return all, nil
 }
@@ -93,23 +96,26 @@ func newStore() (*store, error) {
 	return s, nil
 }
 
+// createHistory makes the table of applied migrations.
+var createHistory = []string{
+	`CREATE TABLE ` + historyTable + ` (
+  version    bigint PRIMARY KEY,
+  name       text NOT NULL,
+  sha256     text NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)`,
+	`GRANT SELECT ON ` + historyTable + ` TO loanserve_app, loanserve_readonly, loanserve_backup`,
+}
+
 // Tablename implements database.Store.
 func (*store) Tablename() string { return historyTable }
 
 // CreateVersionTable implements database.Store.
 func (*store) CreateVersionTable(ctx context.Context, db database.DBTxConn) error {
-	_, err := db.ExecContext(ctx, `CREATE TABLE `+historyTable+` (
-  version    bigint PRIMARY KEY,
-  name       text NOT NULL,
-  sha256     text NOT NULL,
-  applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-)`)
-	if err != nil {
-		return fmt.Errorf("create schema history: %w", err)
-	}
-	_, err = db.ExecContext(ctx, `GRANT SELECT ON `+historyTable+` TO loanserve_app, loanserve_readonly, loanserve_backup`)
-	if err != nil {
-		return fmt.Errorf("grant schema history: %w", err)
+	for _, statement := range createHistory {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("create schema history: %w", err)
+		}
 	}
 	return nil
 }
@@ -132,7 +138,9 @@ var errForwardOnly = errors.New("migrations only go forward")
 func (*store) Delete(context.Context, database.DBTxConn, int64) error { return errForwardOnly }
 
 // GetMigration implements database.Store.
-func (s *store) GetMigration(ctx context.Context, db database.DBTxConn, version int64) (*database.GetMigrationResult, error) {
+func (*store) GetMigration(
+	ctx context.Context, db database.DBTxConn, version int64,
+) (*database.GetMigrationResult, error) {
 	var at time.Time
 	rows, err := db.QueryContext(ctx, `SELECT applied_at FROM `+historyTable+` WHERE version = $1`, version)
 	if err != nil {

@@ -145,6 +145,7 @@ func Fingerprint() (string, error) {
 		return "", fmt.Errorf("read roles: %w", err)
 	}
 	sum.Write(roles)
+	sum.Write([]byte(strings.Join(createHistory, ";\n")))
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
@@ -215,8 +216,7 @@ func (h *history) up(ctx context.Context) ([]Migration, error) {
 		return nil, err
 	}
 	results, err := provider.Up(ctx)
-	var partial *goose.PartialError
-	if errors.As(err, &partial) {
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 		results = partial.Applied
 	}
 	applied := make([]Migration, 0, len(results))

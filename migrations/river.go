@@ -18,18 +18,25 @@ import (
 const RiverSchema = "river"
 
 // riverVersions pairs a number in our history with the version of River's
-// schema that it brings. A new version of River's schema takes a new number.
+// schema that it brings, and with what it then grants. A new version of River's
+// schema takes a new number.
 var riverVersions = []struct {
 	version int64
 	river   int
+	grants  string
 }{
-	{version: 1, river: 8},
+	{version: 1, river: 8, grants: `
+GRANT USAGE ON SCHEMA river TO loanserve_app, loanserve_readonly, loanserve_backup;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO loanserve_app;
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA river TO loanserve_app;
+GRANT SELECT ON ALL TABLES IN SCHEMA river TO loanserve_readonly, loanserve_backup;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA river TO loanserve_backup`},
 }
 
 func riverMigrations() []Migration {
 	var all []Migration
 	for _, v := range riverVersions {
-		sum := sha256.Sum256([]byte("river schema " + strconv.Itoa(v.river)))
+		sum := sha256.Sum256([]byte("river schema " + strconv.Itoa(v.river) + v.grants))
 		all = append(all, Migration{
 			Version: v.version, Name: fmt.Sprintf("%05d_river_%d", v.version, v.river), SHA256: hex.EncodeToString(sum[:]),
 		})
@@ -42,7 +49,7 @@ func riverMigrations() []Migration {
 func (h *history) riverSteps() []*goose.Migration {
 	steps := make([]*goose.Migration, 0, len(riverVersions))
 	for _, v := range riverVersions {
-		up := func(ctx context.Context, _ *sql.DB) error { return h.river(ctx, v.river) }
+		up := func(ctx context.Context, _ *sql.DB) error { return h.river(ctx, v.river, v.grants) }
 		steps = append(steps, goose.NewGoMigration(v.version, &goose.GoFunc{RunDB: up}, nil))
 	}
 	return steps
@@ -50,7 +57,7 @@ func (h *history) riverSteps() []*goose.Migration {
 
 // river brings the queue's tables to a version of River's schema, and lets the
 // application work the queue.
-func (h *history) river(ctx context.Context, target int) error {
+func (h *history) river(ctx context.Context, target int, grants string) error {
 	config, err := pgxpool.ParseConfig(h.config.ConnString())
 	if err != nil {
 		return fmt.Errorf("database URL: %w", err)
@@ -72,12 +79,7 @@ func (h *history) river(ctx context.Context, target int) error {
 	if err != nil {
 		return fmt.Errorf("migrate river to %d: %w", target, err)
 	}
-	_, err = pool.Exec(ctx, `
-GRANT USAGE ON SCHEMA river TO loanserve_app, loanserve_readonly, loanserve_backup;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO loanserve_app;
-GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA river TO loanserve_app;
-GRANT SELECT ON ALL TABLES IN SCHEMA river TO loanserve_readonly, loanserve_backup`)
-	if err != nil {
+	if _, err = pool.Exec(ctx, grants); err != nil {
 		return fmt.Errorf("grant river: %w", err)
 	}
 	return nil

@@ -14,6 +14,9 @@
 DO $roles$
 DECLARE
   wanted text;
+  -- Since version 16 who creates a role is its member, and may grant it, but may
+  -- not become it.
+  become text := CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END;
 BEGIN
   FOREACH wanted IN ARRAY ARRAY[
     'loanserve_owner', 'loanserve_migrator', 'loanserve_app', 'loanserve_readonly', 'loanserve_backup'
@@ -27,12 +30,12 @@ BEGIN
     END IF;
   END LOOP;
 
-  IF NOT pg_has_role('loanserve_migrator', 'loanserve_owner', 'MEMBER') THEN
+  IF NOT pg_has_role('loanserve_migrator', 'loanserve_owner', become) THEN
     GRANT loanserve_owner TO loanserve_migrator;
   END IF;
 
   -- A superuser may become anybody without a grant.
-  IF NOT pg_has_role(session_user, 'loanserve_owner', 'MEMBER') THEN
+  IF NOT pg_has_role(session_user, 'loanserve_owner', become) THEN
     EXECUTE format('GRANT loanserve_owner, loanserve_app TO %I', session_user);
   END IF;
 
@@ -41,6 +44,12 @@ BEGIN
   END IF;
   IF NOT has_schema_privilege('loanserve_owner', 'public', 'CREATE') THEN
     GRANT CREATE, USAGE ON SCHEMA public TO loanserve_owner;
+  END IF;
+  -- A GRANT of what one may not grant is only a warning.
+  IF NOT has_database_privilege('loanserve_owner', current_database(), 'CREATE')
+    OR NOT has_schema_privilege('loanserve_owner', 'public', 'CREATE') THEN
+    RAISE EXCEPTION 'loanserve_owner may not create tables in database %', current_database()
+      USING ERRCODE = 'insufficient_privilege';
   END IF;
 END
 $roles$;

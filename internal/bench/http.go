@@ -38,7 +38,8 @@ func startAPI(ctx context.Context, url string) (*api, error) {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
 	a := &api{dir: dir, binary: filepath.Join(dir, "loanserve"), url: url}
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", a.binary, "./cmd/loanserve").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-o", a.binary, "./cmd/loanserve")
+	if out, err := build.CombinedOutput(); err != nil {
 		a.stop()
 		return nil, fmt.Errorf("build: %w\n%s", err, out)
 	}
@@ -78,7 +79,7 @@ func (a *api) serve(ctx context.Context, jobWorkers int) (base string, stop func
 		return cmd.Wait()
 	}
 	for range 500 {
-		res, err := http.Get("http://" + admin + "/readyz") //nolint:noctx,gosec // Our own process on loopback.
+		res, err := http.Get("http://" + admin + "/readyz") //nolint:noctx // Our own process on loopback.
 		if err == nil {
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {
@@ -118,8 +119,10 @@ func (b *bench) rawInsert(ctx context.Context) (float64, error) {
 		}
 		if err == nil {
 			id := uuid.Must(uuid.NewV7())
-			_, err = b.pool.Exec(r.Context(), `INSERT INTO payments (id, loan_id, amount_cents, received_on, channel, designation,
-  requested_by, idempotency_key, request_hash) VALUES ($1, $2, $3, $4::text::date, $5, 'periodic', 'bench:raw', $6, sha256(''))`,
+			_, err = b.pool.Exec(r.Context(), `
+INSERT INTO payments (id, loan_id, amount_cents, received_on, channel, designation,
+  requested_by, idempotency_key, request_hash)
+VALUES ($1, $2, $3, $4::text::date, $5, 'periodic', 'bench:raw', $6, sha256(''))`,
 				id, loan, in.AmountCents, in.ReceivedOn, in.Channel, r.Header.Get("Idempotency-Key"))
 		}
 		if err != nil {

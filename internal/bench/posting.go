@@ -35,10 +35,11 @@ func (b *bench) receive(ctx context.Context, firstLoan int) ([]uuid.UUID, error)
 	if err := registerEnums(ctx, conn); err != nil {
 		return nil, err
 	}
-	_, err = conn.CopyFrom(ctx, pgx.Identifier{"payments"}, columns, pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
+	rows := pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
 		loan := firstLoan + i*stride%(b.loans/2)
 		return []any{ids[i], loan, 1000_00, day, "ach", "periodic", "bench:post", ids[i].String(), make([]byte, 32)}, nil
-	}))
+	})
+	_, err = conn.CopyFrom(ctx, pgx.Identifier{"payments"}, columns, rows)
 	if err != nil {
 		return nil, fmt.Errorf("store payments: %w", err)
 	}
@@ -93,15 +94,19 @@ func (b *bench) postRaw(ctx context.Context, id uuid.UUID) error {
 			loan).Scan(&seq); err != nil {
 			return fmt.Errorf("lock loan: %w", err)
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO transactions VALUES ($1, $2, 'installment', '2026-02-01', now(), '2026-02-01', $3, NULL,
+		if _, err := tx.Exec(ctx, `
+INSERT INTO transactions VALUES ($1, $2, 'installment', '2026-02-01', now(), '2026-02-01', $3, NULL,
   100000, -29508, -54688, -15804, 0, 0, 0, 0, 0, 0, 0, 'raw', 'bench:raw', sha256(''))`, loan, seq, id); err != nil {
 			return fmt.Errorf("insert transaction: %w", err)
 		}
-		if _, err := tx.Exec(ctx, `UPDATE loans SET principal_cents = principal_cents - 29508, escrow_cents = escrow_cents + 15804,
-  next_due_on = '2026-03-01', last_seq = $2, last_hash = sha256(''), updated_at = now() WHERE id = $1`, loan, seq); err != nil {
+		if _, err := tx.Exec(ctx, `
+UPDATE loans SET principal_cents = principal_cents - 29508, escrow_cents = escrow_cents + 15804,
+  next_due_on = '2026-03-01', last_seq = $2, last_hash = sha256(''), updated_at = now()
+WHERE id = $1`, loan, seq); err != nil {
 			return fmt.Errorf("update loan: %w", err)
 		}
-		if _, err := tx.Exec(ctx, `UPDATE payments SET status = 'posted', posted_at = now(), interest_cents = 54688,
+		if _, err := tx.Exec(ctx, `
+UPDATE payments SET status = 'posted', posted_at = now(), interest_cents = 54688,
   principal_cents = 29508, escrow_cents = 15804, first_seq = $2, last_seq = $2 WHERE id = $1`, id, seq); err != nil {
 			return fmt.Errorf("update payment: %w", err)
 		}
@@ -149,8 +154,8 @@ func (b *bench) untilPosted(ctx context.Context) error {
 	defer cancel()
 	for {
 		var left bool
-		err := b.pool.QueryRow(ctx, `SELECT EXISTS (
-  SELECT FROM river.river_job WHERE state IN ('available', 'running', 'retryable', 'scheduled') AND queue = 'payments')`).Scan(&left)
+		err := b.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM river.river_job
+  WHERE state IN ('available', 'running', 'retryable', 'scheduled') AND queue = 'payments')`).Scan(&left)
 		if err != nil {
 			return fmt.Errorf("look at the queue: %w", err)
 		}

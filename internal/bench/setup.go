@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -45,7 +44,7 @@ func (b *bench) measurements() []measurement {
 }
 
 func setUp(ctx context.Context, o options) (_ *bench, err error) {
-	b := &bench{options: o, log: slog.New(slog.NewTextHandler(io.Discard, nil)), close: func() {}}
+	b := &bench{options: o, log: slog.New(slog.DiscardHandler), close: func() {}}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -62,7 +61,7 @@ func setUp(ctx context.Context, o options) (_ *bench, err error) {
 		return nil, fmt.Errorf("database URL: %w", err)
 	}
 	config.ConnConfig.RuntimeParams["role"] = "loanserve_app"
-	config.MaxConns = int32(o.clients) //nolint:gosec // A small flag.
+	config.MaxConns = int32(o.clients)
 	if b.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
@@ -130,12 +129,14 @@ func execute(ctx context.Context, url, sql string) error {
 func (b *bench) board(ctx context.Context) error {
 	err := execute(ctx, b.url, fmt.Sprintf(`
 WITH property AS (
-  INSERT INTO properties (street, city, state, postal_code) VALUES ('1 Bench Street', 'Springfield', 'IL', '62701') RETURNING id
+  INSERT INTO properties (street, city, state, postal_code)
+  VALUES ('1 Bench Street', 'Springfield', 'IL', '62701') RETURNING id
 ), boarded AS (
-  INSERT INTO loans (loan_number, name, property_id, original_principal_cents, rate_ppm, principal_and_interest_cents,
-    escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding,
-    late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, boarded_next_due_on, boarded_at, boarded_by,
-    request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, last_seq, last_hash, updated_at)
+  INSERT INTO loans (loan_number, name, property_id, original_principal_cents, rate_ppm,
+    principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method,
+    application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm,
+    late_charge_minimum_cents, boarded_next_due_on, boarded_at, boarded_by, request_hash, principal_cents,
+    escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, last_seq, last_hash, updated_at)
   SELECT 'BENCH-' || n, 'Bench loan ' || n, property.id, 18750000, 35000, 84196,
     15804, '2026-01-01', '2056-01-01', 1, 'scheduled_30_360', 'conventional', 'principal', 'half_up',
     15, 50000, 0, '2026-02-01', now(), 'bench:board',
@@ -143,8 +144,8 @@ WITH property AS (
   FROM generate_series(1, %d) n, property
   RETURNING *
 ), opening AS (
-  SELECT ROW(id, 1, 'boarding', '2026-01-01', boarded_at, NULL, NULL, NULL, 0, principal_cents, 0, 0, 0, 0, 0, 0, 0, 0,
-    -principal_cents, 'boarding', boarded_by, last_hash)::transactions AS t
+  SELECT ROW(id, 1, 'boarding', '2026-01-01', boarded_at, NULL, NULL, NULL,
+    0, principal_cents, 0, 0, 0, 0, 0, 0, 0, 0, -principal_cents, 'boarding', boarded_by, last_hash)::transactions AS t
   FROM boarded
 )
 INSERT INTO transactions
@@ -173,7 +174,8 @@ func (b *bench) each(ctx context.Context, statements ...string) error {
 func (b *bench) checkBooks(ctx context.Context) error {
 	var broken, unreconciled int
 	err := b.pool.QueryRow(ctx, `SELECT
-  (SELECT count(*) FROM broken_seals WHERE loan_id <= $1), (SELECT count(*) FROM unreconciled_loans WHERE loan_id <= $1)`,
+  (SELECT count(*) FROM broken_seals WHERE loan_id <= $1),
+  (SELECT count(*) FROM unreconciled_loans WHERE loan_id <= $1)`,
 		b.loans/2).Scan(&broken, &unreconciled)
 	if err != nil {
 		return fmt.Errorf("check the books: %w", err)

@@ -15,6 +15,7 @@ import (
 // testCrash kills the worker again and again, without warning and at no
 // particular moment, while two thousand payments arrive and are posted.
 func testCrash(t *testing.T, p *program) {
+	t.Helper()
 	const (
 		loans    = 50
 		payments = 2000
@@ -42,7 +43,7 @@ func testCrash(t *testing.T, p *program) {
 	}
 
 	// The moments are seeded; what they hit is the machine's to decide.
-	random := rand.New(rand.NewPCG(20260101, kills)) //nolint:gosec // Moments to kill at need no secrecy.
+	random := rand.New(rand.NewPCG(20260101, kills))
 	for kill := range kills {
 		worker := p.start("work")
 		goal := p.posted() + 1 + random.IntN(payments*3/2/kills)
@@ -55,8 +56,8 @@ func testCrash(t *testing.T, p *program) {
 	sent.Wait()
 
 	p.start("work")
-	require.Eventually(t, func() bool { return p.waiting() == 0 && p.unfinishedJobs() == 0 }, patience, 50*time.Millisecond,
-		"every payment is posted, and every job done")
+	done := func() bool { return p.waiting() == 0 && p.unfinishedJobs() == 0 }
+	require.Eventually(t, done, patience, 50*time.Millisecond, "every payment is posted, and every job done")
 
 	var posted int
 	var cash int64

@@ -11,6 +11,7 @@ import (
 // testHostile sends what a payment may not be. Each answer is a problem that
 // names the place, and nothing is stored.
 func testHostile(t *testing.T, p *program) {
+	t.Helper()
 	p.makeToken("loans:read", "loans:write", "payments:write")
 	serve := p.start("serve", "--workers", "0")
 	path := p.board(serve, "HOST-1") + "/payments"
@@ -43,10 +44,10 @@ func testHostile(t *testing.T, p *program) {
 		"text after the end":  {body: "{" + good + "} {}", pointer: `"`},
 		"not UTF-8":           {body: with("ach", "a\xff")},
 		"deep nesting":        {body: strings.Repeat("[", 20000), pointer: `"`},
-		"one MiB":             {body: "{" + good + strings.Repeat(" ", 1<<20) + "}", pointer: `""`, status: http.StatusRequestEntityTooLarge},
-		"plain text":          {body: "{" + good + "}", headers: []string{"Content-Type", "text/plain"}, pointer: "", status: http.StatusUnsupportedMediaType},
-		"no media type":       {body: "{" + good + "}", headers: []string{"Content-Type", ""}, pointer: "", status: http.StatusUnsupportedMediaType},
-		"no token":            {body: "{" + good + "}", headers: []string{"Authorization", ""}, status: http.StatusUnauthorized},
+		"one MiB":             {body: "{" + good + strings.Repeat(" ", 1<<20) + "}", pointer: `""`, status: 413},
+		"plain text":          {body: "{" + good + "}", headers: []string{"Content-Type", "text/plain"}, status: 415},
+		"no media type":       {body: "{" + good + "}", headers: []string{"Content-Type", ""}, status: 415},
+		"no token":            {body: "{" + good + "}", headers: []string{"Authorization", ""}, status: 401},
 		"key of 10 KiB":       {body: "{" + good + "}", headers: []string{"Idempotency-Key", strings.Repeat("k", 10240)}},
 	}
 	for name, tt := range tests {

@@ -10,16 +10,18 @@ import (
 
 // testIdempotency sends one payment forty times at once.
 func testIdempotency(t *testing.T, p *program) {
+	t.Helper()
 	p.makeToken("loans:read", "loans:write", "payments:read", "payments:write")
 	serve := p.start("serve", "--workers", "4")
 	loan := p.board(serve, "IDEM-1")
 	const times = 40
+	body := paymentOf(1000_00, "2026-01-01")
 
 	answers := make([]answer, times)
 	var sent sync.WaitGroup
 	for i := range answers {
 		sent.Go(func() {
-			a, err := p.request(serve, http.MethodPost, loan+"/payments", paymentOf(1000_00, "2026-01-01"), "Idempotency-Key", "one")
+			a, err := p.request(serve, http.MethodPost, loan+"/payments", body, "Idempotency-Key", "one")
 			if err != nil {
 				t.Errorf("request %d: %v", i, err)
 			}
@@ -38,7 +40,8 @@ func testIdempotency(t *testing.T, p *program) {
 		}
 	}
 	require.Equal(t, 1, fresh, "answers that are not replays")
-	payment := p.mustRequest(serve, http.StatusOK, http.MethodGet, answers[0].header.Get("Location"), "", "Prefer", "wait=30")
+	location := answers[0].header.Get("Location")
+	payment := p.mustRequest(serve, http.StatusOK, http.MethodGet, location, "", "Prefer", "wait=30")
 	require.Equal(t, "posted", payment.field(t, "status"))
 	late := p.mustRequest(serve, http.StatusAccepted, http.MethodPost, loan+"/payments",
 		paymentOf(1000_00, "2026-01-01"), "Idempotency-Key", `"one"`)
@@ -49,9 +52,9 @@ func testIdempotency(t *testing.T, p *program) {
 		status                int
 	}{
 		{"another amount", loan + "/payments", paymentOf(999_99, "2026-01-01"), "one", http.StatusUnprocessableEntity},
-		{"another loan", p.board(serve, "IDEM-2") + "/payments", paymentOf(1000_00, "2026-01-01"), "one", http.StatusUnprocessableEntity},
-		{"no key", loan + "/payments", paymentOf(1000_00, "2026-01-01"), "", http.StatusBadRequest},
-		{"unknown loan", "/v1/loans/999999/payments", paymentOf(1000_00, "2026-01-01"), "two", http.StatusNotFound},
+		{"another loan", p.board(serve, "IDEM-2") + "/payments", body, "one", http.StatusUnprocessableEntity},
+		{"no key", loan + "/payments", body, "", http.StatusBadRequest},
+		{"unknown loan", "/v1/loans/999999/payments", body, "two", http.StatusNotFound},
 	} {
 		a, err := p.request(serve, http.MethodPost, other.path, other.body, "Idempotency-Key", other.key)
 		require.NoError(t, err)

@@ -116,7 +116,7 @@ func (p *program) start(verb string, args ...string) *process {
 }
 
 func (proc *process) ready() bool {
-	res, err := http.Get("http://" + proc.admin + "/readyz") //nolint:noctx // Our own process on loopback.
+	res, err := http.Get("http://" + proc.admin + "/readyz")
 	if err != nil {
 		return false
 	}
@@ -136,7 +136,7 @@ func (proc *process) signal(s syscall.Signal) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // A port, at once given back.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()

@@ -10,6 +10,7 @@ import (
 // testRegZ sends the example of 12 CFR 1026, Supplement I, comment
 // 41(d)(3)-1: 600, 300 and 400 against a periodic payment of 1,000.
 func testRegZ(t *testing.T, p *program) {
+	t.Helper()
 	p.makeToken("loans:read", "loans:write", "payments:read", "payments:write")
 	serve := p.start("serve", "--workers", "4")
 	loan := p.board(serve, "REGZ-1")
@@ -26,7 +27,8 @@ func testRegZ(t *testing.T, p *program) {
 	} {
 		accepted := p.mustRequest(serve, http.StatusAccepted, http.MethodPost, loan+"/payments",
 			paymentOf(step.cents, step.on), "Idempotency-Key", step.key)
-		payment := p.mustRequest(serve, http.StatusOK, http.MethodGet, accepted.header.Get("Location"), "", "Prefer", "wait=30")
+		location := accepted.header.Get("Location")
+		payment := p.mustRequest(serve, http.StatusOK, http.MethodGet, location, "", "Prefer", "wait=30")
 		require.Equal(t, "posted", payment.field(t, "status"))
 		require.Equal(t, step.suspense, payment.field(t, "split", "suspense_cents"), "suspense in "+step.key)
 		after := p.mustRequest(serve, http.StatusOK, http.MethodGet, loan, "")
@@ -41,7 +43,9 @@ func testRegZ(t *testing.T, p *program) {
 // testRefusesPendingMigrations starts the program on a database that lacks the
 // newest migration.
 func testRefusesPendingMigrations(t *testing.T, p *program) {
-	_, err := p.db.Super.Exec(t.Context(), "DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)")
+	t.Helper()
+	_, err := p.db.Super.Exec(t.Context(), `
+DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)`)
 	require.NoError(t, err)
 	for _, verb := range []string{"serve", "work"} {
 		out, err := p.command(t.Context(), verb, "--admin-listen", freeAddress(t)).CombinedOutput()

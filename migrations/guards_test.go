@@ -1,0 +1,197 @@
+package migrations_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/testdb"
+	"loanserve/queries"
+)
+
+// SQLSTATEs that answer an attack.
+const (
+	restrictViolation     = "23001"
+	insufficientPrivilege = "42501"
+)
+
+// portfolio stores a row in every servicing table.
+func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
+	t.Helper()
+	loan := testdb.Loan(t, db.App)
+	testdb.Borrower(t, db.App, loan, queries.BorrowerRolePrimary)
+	testdb.EscrowLine(t, db.App, loan)
+	testdb.Document(t, db.App, loan)
+	testdb.Payment(t, db.App, loan)
+	for _, table := range servicingTables(t, db.App) {
+		require.NotZero(t, one[int](t, db.App, `SELECT count(*) FROM `+table), "%s has no sample row", table)
+	}
+	return loan
+}
+
+// servicingTables returns the tables that hold servicing data: all that are
+// not known to be something else.
+func servicingTables(t *testing.T, db querier) []string {
+	t.Helper()
+	return column[string](t, db, servicing+`SELECT name FROM servicing ORDER BY name`)
+}
+
+// removals returns every way to lose servicing data with one statement.
+func removals(t *testing.T, db querier) []string {
+	t.Helper()
+	all := []string{
+		`UPDATE transactions SET cash_cents = cash_cents`,
+		`UPDATE transactions SET rule = 'other' WHERE false`,
+		`INSERT INTO transactions SELECT * FROM transactions ON CONFLICT (loan_id, seq) DO UPDATE SET rule = 'other'`,
+		`MERGE INTO loans l USING (SELECT 1) x ON true WHEN MATCHED THEN DELETE`,
+		`WITH gone AS (DELETE FROM payments RETURNING id) SELECT count(*) FROM gone`,
+	}
+	for _, table := range servicingTables(t, db) {
+		all = append(all,
+			`DELETE FROM `+table,
+			`DELETE FROM `+table+` WHERE false`,
+			`TRUNCATE `+table+` CASCADE`)
+	}
+	return all
+}
+
+// TestRemovalIsRefused attacks as everybody there is: the application by its
+// privileges, and by the guards whoever has them.
+func TestRemovalIsRefused(t *testing.T) {
+	t.Parallel()
+	app := func(db *testdb.DB) *pgxpool.Pool { return db.App }
+	owner := func(db *testdb.DB) *pgxpool.Pool { return db.Owner }
+	super := func(db *testdb.DB) *pgxpool.Pool { return db.Super }
+	for name, attacker := range map[string]struct {
+		grant string // What somebody granted by mistake.
+		pool  func(*testdb.DB) *pgxpool.Pool
+		begin string // What the attacker does first.
+		code  string
+	}{
+		"the application": {pool: app, code: insufficientPrivilege},
+		"the application with privileges granted by mistake": {
+			grant: `GRANT ALL ON ALL TABLES IN SCHEMA public TO loanserve_app`, pool: app, code: restrictViolation,
+		},
+		"the owner":   {pool: owner, code: restrictViolation},
+		"a superuser": {pool: super, code: restrictViolation},
+		"a superuser with triggers silenced": {
+			pool: super, begin: `SET LOCAL session_replication_role = replica`, code: restrictViolation,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := testdb.Clone(t)
+			portfolio(t, db)
+			exec(t, db.Super, attacker.grant)
+			before := contents(t, db.Super)
+
+			for _, attack := range removals(t, db.Super) {
+				err := pgx.BeginFunc(t.Context(), attacker.pool(db), func(tx pgx.Tx) error {
+					exec(t, tx, attacker.begin)
+					_, err := tx.Exec(t.Context(), attack)
+					return err
+				})
+				code, hint := state(err)
+				require.Equal(t, attacker.code, code, "%s: %v", attack, err)
+				if code == restrictViolation {
+					require.NotEmpty(t, hint, "%s must say what to do instead", attack)
+				}
+			}
+			require.Equal(t, before, contents(t, db.Super))
+		})
+	}
+}
+
+// TestHintsSayWhatToDoInstead proves that a guard's hint is its table's own.
+func TestHintsSayWhatToDoInstead(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	seen := map[string]string{}
+	for _, table := range servicingTables(t, db.Super) {
+		_, err := db.Super.Exec(t.Context(), `DELETE FROM `+table)
+		_, hint := state(err)
+		require.NotContains(t, seen, hint, table)
+		seen[hint] = table
+	}
+}
+
+// TestApplicationChangesOnlyState attacks what the application may not change:
+// terms, facts of payments, the ledger, credentials, and the schema.
+func TestApplicationChangesOnlyState(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	portfolio(t, db)
+	before := contents(t, db.Super)
+	for _, attack := range []string{
+		`UPDATE loans SET rate_ppm = 0`,
+		`UPDATE loans SET principal_and_interest_cents = 1`,
+		`UPDATE loans SET original_principal_cents = 1`,
+		`UPDATE loans SET escrow_payment_cents = 0`,
+		`UPDATE loans SET maturity_on = maturity_on + 1`,
+		`UPDATE loans SET due_day = 2`,
+		`UPDATE loans SET excess_policy = 'suspense'`,
+		`UPDATE loans SET loan_number = 'x', status = 'archived'`,
+		`UPDATE loans SET name = 'pasterino'`,
+		`UPDATE loans SET property_id = property_id`,
+		`UPDATE loans SET boarded_by = 'nobody'`,
+		`UPDATE loans SET id = DEFAULT`,
+		`UPDATE payments SET amount_cents = 1`,
+		`UPDATE payments SET received_on = received_on + 1`,
+		`UPDATE payments SET loan_id = loan_id`,
+		`UPDATE payments SET idempotency_key = 'x'`,
+		`UPDATE payments SET created_at = now()`,
+		`UPDATE transactions SET posted_at = now()`,
+		`UPDATE borrowers SET full_name = 'x'`,
+		`UPDATE properties SET street = 'x'`,
+		`UPDATE documents SET title = 'x'`,
+		`UPDATE escrow_lines SET amount_cents = 1`,
+		`UPDATE loan_borrowers SET role = 'co_borrower'`,
+		`UPDATE api_tokens SET scopes = '{admin}'`,
+		`UPDATE api_tokens SET token_hash = sha256('x')`,
+		`DELETE FROM api_tokens`,
+		`UPDATE schema_migrations SET sha256 = 'x'`,
+		`INSERT INTO schema_migrations (version, name, sha256) VALUES (99999, 'x', 'x')`,
+		`DELETE FROM schema_migrations`,
+		`ALTER TABLE loans DISABLE TRIGGER ALL`,
+		`ALTER TABLE loans DISABLE TRIGGER refuse_removal`,
+		`DROP TRIGGER refuse_removal ON loans`,
+		`CREATE OR REPLACE FUNCTION refuse_removal() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`,
+		`CREATE TRIGGER aside BEFORE DELETE ON loans FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal('x')`,
+		`ALTER TABLE payments DROP COLUMN reason`,
+		`DROP TABLE documents`,
+		`CREATE TABLE aside ()`,
+		`CREATE SCHEMA aside`,
+		`SET session_replication_role = replica`,
+	} {
+		_, err := db.App.Exec(t.Context(), attack)
+		code, _ := state(err)
+		require.Equal(t, insufficientPrivilege, code, "%s: %v", attack, err)
+	}
+	require.Equal(t, before, contents(t, db.Super))
+}
+
+// TestOthersOnlyRead attacks as the roles that look and that back up.
+func TestOthersOnlyRead(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	loan := portfolio(t, db)
+	for _, role := range []string{testdb.RoleReadonly, testdb.RoleBackup} {
+		pool := db.Pool(t, role)
+		require.Equal(t, loan.ID, one[int64](t, pool, `SELECT id FROM loans`))
+		for _, attack := range slices.Concat(removals(t, db.Super), []string{
+			`UPDATE loans SET status = 'archived'`,
+			`INSERT INTO borrowers (full_name) VALUES ('x')`,
+			`DELETE FROM river.river_job`,
+		}) {
+			_, err := pool.Exec(t.Context(), attack)
+			code, _ := state(err)
+			require.Equal(t, insufficientPrivilege, code, "%s as %s: %v", attack, role, err)
+		}
+	}
+	_, err := db.Pool(t, testdb.RoleReadonly).Exec(t.Context(), `SELECT token_hash FROM api_tokens`)
+	code, _ := state(err)
+	require.Equal(t, insufficientPrivilege, code, "a reader sees no credentials")
+}
