@@ -1,0 +1,4 @@
+package main
+
+// Main is the command.
+var Main = main
