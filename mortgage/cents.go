@@ -52,7 +52,7 @@ func (c Cents) MulDiv(numerator, denominator int64, r Rounding) (Cents, error) {
 		return 0, ErrRange
 	}
 	q, rem := bits.Div64(hi, lo, d)
-	if roundsUp(q, rem, d, r) {
+	if q <= maxInt64 && roundsUp(q, rem, d, r) { // A larger q could wrap to 0.
 		q++
 	}
 	if q > maxInt64 {

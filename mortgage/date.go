@@ -159,13 +159,16 @@ func DateOf(t time.Time) Date {
 	return unixEpoch + Date(days)
 }
 
-// Scan implements sql.Scanner for date columns. NULL is no date; infinity and
-// anything else that is not a date is ErrNotDate.
+// Scan implements sql.Scanner for date columns. NULL is no date; infinity, a
+// year outside 1 to 9999 and anything else that is not a date is ErrNotDate.
 func (d *Date) Scan(src any) error {
 	switch v := src.(type) {
 	case nil:
 		*d = 0
 	case time.Time:
+		if year := v.UTC().Year(); year < 1 || year > 9999 {
+			return ErrNotDate
+		}
 		*d = DateOf(v)
 	default:
 		return fmt.Errorf("scan %T: %w", src, ErrNotDate)

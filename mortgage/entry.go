@@ -67,6 +67,23 @@ func (p Postings) Sum() Cents {
 		p.FeesReceivable + p.FeeIncome + p.EscrowAdvance + p.BoardingClearing
 }
 
+// Plus returns both changes together, account by account.
+func (p Postings) Plus(o Postings) Postings {
+	return Postings{
+		Cash:                  p.Cash + o.Cash,
+		Principal:             p.Principal + o.Principal,
+		InterestIncome:        p.InterestIncome + o.InterestIncome,
+		Escrow:                p.Escrow + o.Escrow,
+		Suspense:              p.Suspense + o.Suspense,
+		LateChargesReceivable: p.LateChargesReceivable + o.LateChargesReceivable,
+		LateChargeIncome:      p.LateChargeIncome + o.LateChargeIncome,
+		FeesReceivable:        p.FeesReceivable + o.FeesReceivable,
+		FeeIncome:             p.FeeIncome + o.FeeIncome,
+		EscrowAdvance:         p.EscrowAdvance + o.EscrowAdvance,
+		BoardingClearing:      p.BoardingClearing + o.BoardingClearing,
+	}
+}
+
 // Entry is one event in a loan's books, not yet given its place in the ledger.
 type Entry struct {
 	Kind        Kind

@@ -39,20 +39,24 @@ type Receipt struct {
 // Happen applies the money.
 //
 // Whole installments that are due are satisfied first, the oldest first, with
-// what is held in suspense before new money. When none is due, the money first
-// satisfies the next installment, if it falls due within a month and can be
-// satisfied whole: a payment that comes early is not an extra one. What is left
-// while an installment is still due is a partial payment and waits in suspense.
-// What is left otherwise pays late charges, and then follows the loan's excess
-// policy. The cash of the entries always sums to the amount.
+// what is held in suspense before new money. When none was due, the money first
+// satisfies the next installment, if the one before it fell due on an earlier
+// day and the money suffices: a payment that comes less than a month early is
+// not an extra one. What is left while an installment is still due is a partial
+// payment and waits in suspense. What is left otherwise pays late charges, and
+// then follows the loan's excess policy. The cash of the entries always sums to
+// the amount.
 //
-// It returns ErrNotAmount for an amount out of range and ErrPaidOff when no
-// principal is owed.
+// It returns ErrNotAmount for an amount out of range, ErrNotDate for no date of
+// receipt, and ErrPaidOff when no principal is owed.
 //
 // Sources: 12 CFR 1026.36(c)(1); Uniform Security Instrument (2021) section 2.
 func (r Receipt) Happen(t Terms, s State) (State, []Entry, error) {
 	if r.Amount < 1 || r.Amount > MaxPayment {
 		return State{}, nil, ErrNotAmount
+	}
+	if r.ReceivedOn < MinDate || r.ReceivedOn > MaxDate {
+		return State{}, nil, ErrNotDate
 	}
 	if s.Principal == 0 {
 		return State{}, nil, ErrPaidOff
@@ -133,18 +137,19 @@ func (a *application) installmentsDue() {
 }
 
 // installmentAboutToFallDue satisfies the next installment ahead of its day
-// when that day is less than a month away.
+// when that day is less than a month away, that is, after the due date before
+// it. Counting a month on from today instead would fail at the end of January:
+// from the 29th to the 31st it leads to the last of February.
 func (a *application) installmentAboutToFallDue() {
 	if a.due(a.state.NextDueOn) {
 		return // One is due and could not be satisfied: this is a partial payment.
 	}
-	_, _, day := a.on.Civil()
-	inAMonth, err := a.on.AddMonths(1, day)
+	before, err := a.state.NextDueOn.AddMonths(-1, a.terms.DueDay)
 	if err != nil {
 		a.err = err
 		return
 	}
-	a.settleNext(func(dueOn Date) bool { return dueOn < inAMonth })
+	a.settleNext(func(Date) bool { return before < a.on })
 }
 
 // remainder places the money that satisfied no installment.
@@ -176,6 +181,7 @@ func (a *application) payLateCharges() {
 
 // placeExcess follows the excess policy. Money that would repay the whole
 // principal is held instead: a payoff also owes interest, and is asked for.
+// Installments far ahead would take interest that is never going to be earned.
 func (a *application) placeExcess() {
 	switch a.terms.ExcessPolicy {
 	case ExcessToPrincipal:
@@ -186,13 +192,11 @@ func (a *application) placeExcess() {
 			})
 		}
 	case ExcessToNextInstallment:
-		for a.cash > 0 && a.settleNext(func(Date) bool { return true }) {
+		if a.cash+a.state.Suspense < a.state.Principal {
+			for a.cash > 0 && a.settleNext(func(Date) bool { return true }) {
+			}
 		}
 	case ExcessToSuspense:
-	}
-	if a.state.Principal == 0 {
-		a.hold(RuleOverpayment)
-		return
 	}
 	a.hold(RuleExcess)
 }
