@@ -1,0 +1,232 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"loanserve/mortgage"
+	"loanserve/queries"
+)
+
+// boarding is what a client says of a loan that it hands over.
+//
+//nolint:lll // Tags cannot be broken.
+type boarding struct {
+	LoanNumber  string       `json:"loan_number" maxLength:"40" pattern:"^[A-Za-z0-9][A-Za-z0-9._/-]*$" patternDescription:"1 to 40 letters, digits and . _ / -, a letter or digit first"`
+	Name        string       `json:"name" minLength:"1" maxLength:"200"`
+	Borrowers   []borrower   `json:"borrowers" minItems:"1" maxItems:"10" doc:"Exactly one of them is the primary borrower."`
+	Property    property     `json:"property"`
+	EscrowLines []escrowLine `json:"escrow_lines,omitzero" maxItems:"50"`
+
+	OriginalPrincipalCents    mortgage.Cents            `json:"original_principal_cents" minimum:"1" maximum:"100000000000"`
+	RatePpm                   mortgage.Rate             `json:"rate_ppm" minimum:"0" maximum:"1000000" doc:"Annual interest in millionths: 68750 is 6.875 %."`
+	PrincipalAndInterestCents mortgage.Cents            `json:"principal_and_interest_cents" minimum:"1" maximum:"100000000000" doc:"From the note; never recomputed."`
+	EscrowPaymentCents        mortgage.Cents            `json:"escrow_payment_cents" minimum:"0" maximum:"10000000000" doc:"Deposited with each installment."`
+	OriginatedOn              date                      `json:"originated_on"`
+	MaturityOn                date                      `json:"maturity_on"`
+	InterestMethod            mortgage.InterestMethod   `json:"interest_method" enum:"scheduled_30_360"`
+	ApplicationOrder          mortgage.ApplicationOrder `json:"application_order" enum:"conventional,fha"`
+	ExcessPolicy              mortgage.ExcessPolicy     `json:"excess_policy" enum:"principal,next_installment,suspense"`
+	Rounding                  mortgage.Rounding         `json:"rounding,omitzero" enum:"half_up,half_even" default:"half_up"`
+	LateCharge                lateCharge                `json:"late_charge"`
+
+	PrincipalCents      mortgage.Cents `json:"principal_cents" minimum:"1" maximum:"100000000000" doc:"Unpaid principal as of the last paid installment."`
+	EscrowCents         mortgage.Cents `json:"escrow_cents,omitzero" minimum:"0" maximum:"100000000000"`
+	SuspenseCents       mortgage.Cents `json:"suspense_cents,omitzero" minimum:"0" maximum:"100000000000"`
+	LateChargesDueCents mortgage.Cents `json:"late_charges_due_cents,omitzero" minimum:"0" maximum:"100000000000"`
+	NextDueOn           date           `json:"next_due_on" doc:"Due date of the oldest unpaid installment."`
+}
+
+type boardLoanInput struct {
+	Key  string `header:"Idempotency-Key" maxLength:"600" doc:"Makes the request safe to repeat."`
+	Body boarding
+}
+
+type boardLoanOutput struct {
+	Location string `header:"Location"`
+	Replayed string `header:"Idempotent-Replayed" doc:"true when this is the first answer again."`
+	Body     boardedLoan
+}
+
+// boardedLoan is the answer to a boarding: only what never changes, because a
+// repeated request gets the same answer for ever.
+type boardedLoan struct {
+	LoanID     int64     `json:"loan_id"`
+	LoanNumber string    `json:"loan_number"`
+	BoardedAt  time.Time `json:"boarded_at"`
+}
+
+func (s *Server) boardLoan(ctx context.Context, in *boardLoanInput) (*boardLoanOutput, error) {
+	arg, err := boardingParams(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	var row queries.Loan
+	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+		row, err = insertLoan(ctx, queries.New(tx), arg, &in.Body)
+		return err
+	})
+	if err == nil {
+		return boarded(row, ""), nil
+	}
+	if arg.IdempotencyKey == nil || !perhapsReplayed(err) {
+		return nil, err
+	}
+	first, missing := s.q.GetLoanByKey(ctx, arg.BoardedBy, *arg.IdempotencyKey)
+	if missing != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first.RequestHash, arg.RequestHash) {
+		return nil, keyReused()
+	}
+	return boarded(first, "true"), nil
+}
+
+func boarded(row queries.Loan, replayed string) *boardLoanOutput {
+	return &boardLoanOutput{
+		Location: LoanPath{LoanID: row.ID}.path(""), Replayed: replayed,
+		Body: boardedLoan{LoanID: row.ID, LoanNumber: row.LoanNumber, BoardedAt: row.BoardedAt.UTC()},
+	}
+}
+
+// boardingParams checks what the schema cannot and returns the row to store.
+// The property is still missing.
+func boardingParams(ctx context.Context, in *boardLoanInput) (queries.InsertLoanParams, error) {
+	b := &in.Body
+	arg := queries.InsertLoanParams{
+		LoanNumber: b.LoanNumber, Name: b.Name, PropertyID: 0,
+		OriginalPrincipalCents: b.OriginalPrincipalCents, RatePpm: b.RatePpm,
+		PrincipalAndInterestCents: b.PrincipalAndInterestCents, EscrowPaymentCents: b.EscrowPaymentCents,
+		OriginatedOn: b.OriginatedOn.Date, MaturityOn: b.MaturityOn.Date,
+		DueDay:         int16(mortgage.DueDay(b.NextDueOn.Date, b.MaturityOn.Date)),
+		InterestMethod: b.InterestMethod, ApplicationOrder: b.ApplicationOrder, ExcessPolicy: b.ExcessPolicy,
+		Rounding: b.Rounding, LateChargeGraceDays: b.LateCharge.GraceDays, LateChargeRatePpm: b.LateCharge.RatePpm,
+		LateChargeMinimumCents: b.LateCharge.MinimumCents, LateChargeMaximumCents: b.LateCharge.MaximumCents,
+		NextDueOn: b.NextDueOn.Date,
+		BoardedAt: time.Now().UTC().Truncate(time.Microsecond), // as PostgreSQL will keep it, and its seal
+		BoardedBy: PrincipalOf(ctx).ID, IdempotencyKey: nil, RequestHash: nil,
+		PrincipalCents: b.PrincipalCents, EscrowCents: b.EscrowCents, SuspenseCents: b.SuspenseCents,
+		LateChargesDueCents: b.LateChargesDueCents,
+	}
+	if in.Key != "" {
+		key, err := parseKey(in.Key)
+		if err != nil {
+			return arg, err
+		}
+		arg.IdempotencyKey = &key
+	}
+	if err := checkBoarding(b, int(arg.DueDay)); err != nil {
+		return arg, err
+	}
+	var err error
+	arg.RequestHash, err = fingerprint("board-loan", "/v1/loans", b)
+	return arg, err
+}
+
+// checkBoarding refuses a loan whose parts do not fit each other.
+func checkBoarding(b *boarding, dueDay int) error {
+	var faults []fault
+	wrong := func(pointer, detail string) { faults = append(faults, inBody(pointer, detail)) }
+
+	primaries := 0
+	for _, person := range b.Borrowers {
+		if person.Role == queries.BorrowerRolePrimary {
+			primaries++
+		}
+	}
+	if primaries != 1 {
+		wrong("/borrowers", "must have exactly one primary borrower")
+	}
+	if b.MaturityOn.Date <= b.OriginatedOn.Date {
+		wrong("/maturity_on", "must be after originated_on")
+	}
+	if most := b.LateCharge.MaximumCents; most != nil && *most < b.LateCharge.MinimumCents {
+		wrong("/late_charge/maximum_cents", "must not be less than minimum_cents")
+	}
+	terms := mortgage.Terms{
+		Rate: b.RatePpm, PrincipalAndInterest: b.PrincipalAndInterestCents, EscrowPayment: b.EscrowPaymentCents,
+		DueDay: dueDay, MaturityOn: b.MaturityOn.Date, InterestMethod: b.InterestMethod,
+		ApplicationOrder: b.ApplicationOrder, ExcessPolicy: b.ExcessPolicy, Rounding: b.Rounding,
+	}
+	switch err := terms.Check(mortgage.State{Principal: b.PrincipalCents, NextDueOn: b.NextDueOn.Date}); {
+	case errors.Is(err, mortgage.ErrPaymentTooSmall):
+		wrong("/principal_and_interest_cents", "must cover a month's interest on principal_cents")
+	case errors.Is(err, mortgage.ErrNotDueDate):
+		wrong("/next_due_on", "must be on the day of the month of maturity_on, or on the last of a shorter month")
+	case errors.Is(err, mortgage.ErrPastMaturity):
+		wrong("/next_due_on", "must not be after maturity_on")
+	case err != nil:
+		return fmt.Errorf("check terms: %w", err)
+	}
+	if len(faults) > 0 {
+		return invalid(faults...)
+	}
+	return nil
+}
+
+// insertLoan stores the loan with all that belongs to it, and opens its books.
+// It returns errKeyTaken when the idempotency key is.
+func insertLoan(
+	ctx context.Context, q *queries.Queries, arg queries.InsertLoanParams, b *boarding,
+) (queries.Loan, error) {
+	var err error
+	arg.PropertyID, err = q.InsertProperty(ctx, queries.InsertPropertyParams{
+		Street: b.Property.Street, City: b.Property.City, State: b.Property.State, PostalCode: b.Property.PostalCode,
+	})
+	if err != nil {
+		return queries.Loan{}, fmt.Errorf("insert property: %w", err)
+	}
+	row, err := q.InsertLoan(ctx, arg)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return row, errKeyTaken
+	}
+	if err != nil {
+		return row, fmt.Errorf("insert loan: %w", err)
+	}
+	if err := openBooks(ctx, q, row); err != nil {
+		return row, err
+	}
+	for _, p := range b.Borrowers {
+		id, err := q.InsertBorrower(ctx, queries.InsertBorrowerParams{FullName: p.FullName, Email: p.Email, Phone: p.Phone})
+		if err != nil {
+			return row, fmt.Errorf("insert borrower: %w", err)
+		}
+		arg := queries.InsertLoanBorrowerParams{LoanID: row.ID, BorrowerID: id, Role: p.Role}
+		if err := q.InsertLoanBorrower(ctx, arg); err != nil {
+			return row, fmt.Errorf("insert loan borrower: %w", err)
+		}
+	}
+	for _, e := range b.EscrowLines {
+		_, err := q.InsertEscrowLine(ctx, queries.InsertEscrowLineParams{
+			LoanID: row.ID, Kind: e.Kind, Payee: e.Payee, AmountCents: e.AmountCents,
+			EveryMonths: e.EveryMonths, NextDueOn: e.NextDueOn.Date,
+		})
+		if err != nil {
+			return row, fmt.Errorf("insert escrow line: %w", err)
+		}
+	}
+	return row, nil
+}
+
+// openBooks writes the loan's first transaction, its opening balances.
+func openBooks(ctx context.Context, q *queries.Queries, row queries.Loan) error {
+	entry := mortgage.Boarding(stateOf(row), mortgage.DateOf(row.BoardedAt))
+	seal := mortgage.Transaction{
+		LoanID: row.ID, Seq: 1, PostedAt: row.BoardedAt.UnixMicro(), CausedBy: row.BoardedBy, Entry: entry,
+	}.Seal(mortgage.Hash{})
+	err := q.OpenBooks(ctx, queries.OpenBooksParams{
+		Hash: seal[:], LoanID: row.ID, EffectiveOn: entry.EffectiveOn, PostedAt: row.BoardedAt,
+		PrincipalCents: entry.Principal, EscrowCents: entry.Escrow, SuspenseCents: entry.Suspense,
+		LateChargesReceivableCents: entry.LateChargesReceivable, BoardingClearingCents: entry.BoardingClearing,
+		Rule: string(entry.Rule), CausedBy: row.BoardedBy,
+	})
+	if err != nil {
+		return fmt.Errorf("open books: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package server
+
+import (
+	"time"
+
+	"loanserve/mortgage"
+	"loanserve/queries"
+)
+
+// loan is a loan as the API shows it. What describes people and things rather
+// than money is only in the answer for a single loan.
+//
+//nolint:lll // Tags cannot be broken.
+type loan struct {
+	LoanID     int64              `json:"loan_id"`
+	LoanNumber string             `json:"loan_number" doc:"What people call the loan."`
+	Name       string             `json:"name"`
+	Status     queries.LoanStatus `json:"status" enum:"active,paid_off,archived"`
+
+	OriginalPrincipalCents    mortgage.Cents            `json:"original_principal_cents"`
+	RatePpm                   mortgage.Rate             `json:"rate_ppm" doc:"Annual interest in millionths: 68750 is 6.875 %."`
+	PrincipalAndInterestCents mortgage.Cents            `json:"principal_and_interest_cents" doc:"The note's monthly payment."`
+	EscrowPaymentCents        mortgage.Cents            `json:"escrow_payment_cents" doc:"Deposited with each installment."`
+	OriginatedOn              date                      `json:"originated_on"`
+	MaturityOn                date                      `json:"maturity_on"`
+	DueDay                    int16                     `json:"due_day" doc:"Day of the month; shorter months use their last."`
+	InterestMethod            mortgage.InterestMethod   `json:"interest_method"`
+	ApplicationOrder          mortgage.ApplicationOrder `json:"application_order"`
+	ExcessPolicy              mortgage.ExcessPolicy     `json:"excess_policy"`
+	Rounding                  mortgage.Rounding         `json:"rounding"`
+	LateCharge                lateCharge                `json:"late_charge"`
+
+	PrincipalCents      mortgage.Cents `json:"principal_cents" doc:"Unpaid principal."`
+	EscrowCents         mortgage.Cents `json:"escrow_cents" doc:"Held for taxes and insurance."`
+	SuspenseCents       mortgage.Cents `json:"suspense_cents" doc:"Received and not yet applied."`
+	LateChargesDueCents mortgage.Cents `json:"late_charges_due_cents"`
+	NextDueOn           date           `json:"next_due_on" doc:"Due date of the oldest unpaid installment."`
+	BoardedAt           time.Time      `json:"boarded_at"`
+	UpdatedAt           time.Time      `json:"updated_at"`
+
+	Borrowers   []borrower   `json:"borrowers,omitzero"`
+	Property    *property    `json:"property,omitzero"`
+	EscrowLines []escrowLine `json:"escrow_lines,omitzero"`
+}
+
+// lateCharge is the note's rule for late charges.
+//
+//nolint:lll // Tags cannot be broken.
+type lateCharge struct {
+	GraceDays    int16           `json:"grace_days" minimum:"0" maximum:"60" doc:"Days after the due date without a charge."`
+	RatePpm      mortgage.Rate   `json:"rate_ppm" minimum:"0" maximum:"200000" doc:"Millionths of the overdue principal and interest; 50000 is 5 %."`
+	MinimumCents mortgage.Cents  `json:"minimum_cents" minimum:"0" maximum:"100000000"`
+	MaximumCents *mortgage.Cents `json:"maximum_cents,omitzero" nullable:"false" minimum:"0" maximum:"100000000"`
+}
+
+// borrower is a person who is liable on a loan.
+type borrower struct {
+	FullName string               `json:"full_name" minLength:"1" maxLength:"200"`
+	Email    *string              `json:"email,omitzero" nullable:"false" format:"email" minLength:"3" maxLength:"254"`
+	Phone    *string              `json:"phone,omitzero" nullable:"false" minLength:"3" maxLength:"40"`
+	Role     queries.BorrowerRole `json:"role" enum:"primary,co_borrower"`
+}
+
+// property is what secures a loan.
+//
+//nolint:lll // Tags cannot be broken.
+type property struct {
+	Street     string `json:"street" minLength:"1" maxLength:"200"`
+	City       string `json:"city" minLength:"1" maxLength:"100"`
+	State      string `json:"state" maxLength:"2" pattern:"^[A-Z]{2}$" patternDescription:"a state's two capital letters" example:"CA"`
+	PostalCode string `json:"postal_code" maxLength:"10" pattern:"^[0-9]{5}(-[0-9]{4})?$" patternDescription:"a ZIP code of 5 or 5+4 digits" example:"90001"`
+}
+
+// escrowLine is a bill that escrow pays.
+//
+//nolint:lll // Tags cannot be broken.
+type escrowLine struct {
+	Kind        queries.EscrowLineKind `json:"kind" enum:"county_tax,city_tax,school_tax,hazard_insurance,flood_insurance,wind_insurance,mortgage_insurance,hoa"`
+	Payee       string                 `json:"payee" minLength:"1" maxLength:"200"`
+	AmountCents mortgage.Cents         `json:"amount_cents" minimum:"1" maximum:"10000000000" doc:"Of one bill."`
+	EveryMonths int16                  `json:"every_months" minimum:"1" maximum:"60"`
+	NextDueOn   date                   `json:"next_due_on"`
+}
+
+// loanOf shows a row.
+func loanOf(l queries.Loan) loan {
+	return loan{
+		LoanID: l.ID, LoanNumber: l.LoanNumber, Name: l.Name, Status: l.Status,
+		OriginalPrincipalCents: l.OriginalPrincipalCents, RatePpm: l.RatePpm,
+		PrincipalAndInterestCents: l.PrincipalAndInterestCents, EscrowPaymentCents: l.EscrowPaymentCents,
+		OriginatedOn: date{l.OriginatedOn}, MaturityOn: date{l.MaturityOn}, DueDay: l.DueDay,
+		InterestMethod: l.InterestMethod, ApplicationOrder: l.ApplicationOrder,
+		ExcessPolicy: l.ExcessPolicy, Rounding: l.Rounding,
+		LateCharge: lateCharge{
+			GraceDays: l.LateChargeGraceDays, RatePpm: l.LateChargeRatePpm,
+			MinimumCents: l.LateChargeMinimumCents, MaximumCents: l.LateChargeMaximumCents,
+		},
+		PrincipalCents: l.PrincipalCents, EscrowCents: l.EscrowCents, SuspenseCents: l.SuspenseCents,
+		LateChargesDueCents: l.LateChargesDueCents, NextDueOn: date{l.NextDueOn},
+		BoardedAt: l.BoardedAt.UTC(), UpdatedAt: l.UpdatedAt.UTC(),
+	}
+}
+
+// termsOf and stateOf are what the arithmetic wants to know of a loan.
+func termsOf(l queries.Loan) mortgage.Terms {
+	return mortgage.Terms{
+		Rate: l.RatePpm, PrincipalAndInterest: l.PrincipalAndInterestCents, EscrowPayment: l.EscrowPaymentCents,
+		DueDay: int(l.DueDay), MaturityOn: l.MaturityOn, InterestMethod: l.InterestMethod,
+		ApplicationOrder: l.ApplicationOrder, ExcessPolicy: l.ExcessPolicy, Rounding: l.Rounding,
+	}
+}
+
+func stateOf(l queries.Loan) mortgage.State {
+	return mortgage.State{
+		Principal: l.PrincipalCents, Escrow: l.EscrowCents, Suspense: l.SuspenseCents,
+		LateChargesDue: l.LateChargesDueCents, NextDueOn: l.NextDueOn,
+	}
+}

@@ -1,0 +1,116 @@
+package server
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+
+	"loanserve/jobs"
+	"loanserve/queries"
+)
+
+// DB is where the server reads and writes: a pool, or in a test one transaction
+// in which whole requests run.
+type DB interface {
+	queries.DBTX
+	jobs.DB
+}
+
+// Options are what a server needs. All of them are required, but where only the
+// contract is wanted there need be no DB and no Jobs.
+type Options struct {
+	DB DB
+	// Jobs hands work to the queue, inside of the server's transactions.
+	Jobs *river.Client[pgx.Tx]
+	// Log takes one line for every request.
+	Log *slog.Logger
+	// Registerer takes the server's metrics.
+	Registerer prometheus.Registerer
+}
+
+// Server is the HTTP API.
+type Server struct {
+	db   DB
+	q    *queries.Queries
+	jobs *river.Client[pgx.Tx]
+
+	log      *slog.Logger
+	metrics  metrics
+	tokens   *tokenCache
+	payments *waiters // for payments to be posted or rejected
+
+	router   *chi.Mux
+	api      huma.API
+	contract []byte
+}
+
+// New returns a server that is ready to handle requests. When it is no longer
+// to, call StopWaiting, shut down the HTTP server in front of it, and call Close.
+func New(o Options) (*Server, error) {
+	q := queries.New(o.DB)
+	tokens := tokenTable{get: q.GetAPIToken, markUsed: q.MarkAPITokenUsed}
+	s := newServer(o.Log, o.Registerer, tokens, q.ListFinishedPayments)
+	s.db, s.q, s.jobs = o.DB, q, o.Jobs
+	s.routeLoans()
+	s.routePayments()
+	return s, s.routeDocs()
+}
+
+// newServer returns a server without operations. Those registered on it are
+// authenticated, checked and observed; routeDocs comes last.
+func newServer(
+	log *slog.Logger, registerer prometheus.Registerer, tokens tokenTable, finishedPayments finishedFunc,
+) *Server {
+	setUpHuma()
+	s := &Server{
+		log:      log,
+		metrics:  newMetrics(registerer),
+		tokens:   &tokenCache{table: tokens, log: log, found: map[int64]foundToken{}},
+		payments: newWaiters(finishedPayments, log),
+		router:   chi.NewMux(),
+	}
+	s.router.Use(s.observe, securityHeaders, checkTarget, middleware.GetHead)
+	s.router.NotFound(notFoundHandler)
+	s.router.MethodNotAllowed(s.methodNotAllowed)
+	s.api = humachi.New(s.router, humaConfig())
+	s.api.UseMiddleware(s.authenticate, s.readBody)
+	return s
+}
+
+func humaConfig() huma.Config {
+	config := huma.DefaultConfig("LoanServe", "1.0.0")
+	config.Info.Description = "Services mortgage loans. Money is whole cents, rates are millionths a year, " +
+		"days are YYYY-MM-DD. What starts work is answered 202 with the place where its outcome can be read."
+	config.Formats = map[string]huma.Format{jsonMediaType: jsonFormat, "json": jsonFormat}
+	config.CreateHooks = nil // They would put "$schema" into every answer.
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
+	config.RejectUnknownQueryParameters = true
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		bearer: {Type: "http", Scheme: "bearer", Description: "A token of this program: loanserve_…"},
+	}
+	return config
+}
+
+// Handler returns the API's handler. Its listener should set ReadHeaderTimeout
+// and no WriteTimeout: the handler sets deadlines as each request needs them.
+func (s *Server) Handler() http.Handler { return s.router }
+
+// OpenAPI returns the contract as YAML. The same code gives the same bytes.
+func (s *Server) OpenAPI() []byte { return s.contract }
+
+// StopWaiting answers all long polls with what is known, and lets no more wait.
+// Call it when shutdown begins, or the HTTP server would wait for them.
+func (s *Server) StopWaiting() { s.payments.close() }
+
+// Close waits for what the server still writes.
+func (s *Server) Close() {
+	s.StopWaiting()
+	s.tokens.close()
+}
