@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is every command with every setting. The tag "setting" names a flag's
+// environment variable, which is also its name in a configuration file; the tag
+// "secret" lets the value come from a file of its own. See settings.go.
+//
+//nolint:lll // Tags cannot be broken.
+type cli struct {
+	Config    string    `placeholder:"FILE" type:"path" setting:"LOANSERVE_CONFIG" help:"File of NAME=VALUE lines, where NAME is one of the variables named here."`
+	LogLevel  logLevel  `placeholder:"LEVEL" default:"info" setting:"LOANSERVE_LOG_LEVEL" help:"debug, info, warn or error; info otherwise."`
+	LogFormat logFormat `placeholder:"FORMAT" setting:"LOANSERVE_LOG_FORMAT" help:"json or text; otherwise text on a terminal and json elsewhere."`
+
+	Demo    demoCommand    `cmd:"" help:"Do real work on a portfolio of invented loans, in front of you."`
+	Serve   serveCommand   `cmd:"" help:"Serve the HTTP API."`
+	Work    workCommand    `cmd:"" help:"Work jobs, and serve no API."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
+	Token   tokenCommand   `cmd:"" help:"Create, list and revoke the tokens of API clients."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+	OpenAPI openAPICommand `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
+}
+
+// databaseFlags are for every command that needs a database.
+//
+//nolint:lll // Tags cannot be broken.
+type databaseFlags struct {
+	DatabaseURL databaseURL `name:"database-url" required:"" placeholder:"URL" setting:"DATABASE_URL" secret:"" help:"PostgreSQL to use: postgres://user@host:5432/database."`
+}
+
+// processFlags are for the commands that stay up.
+//
+//nolint:lll // Tags cannot be broken.
+type processFlags struct {
+	databaseFlags
+
+	AdminListen address       `default:"127.0.0.1:8081" placeholder:"ADDRESS" setting:"LOANSERVE_ADMIN_LISTEN" help:"Address of /livez, /readyz, /metrics and /debug/pprof, which must not be reachable from outside; 127.0.0.1:8081 otherwise."`
+	PoolSize    count         `default:"20" placeholder:"N" setting:"LOANSERVE_POOL_SIZE" help:"Most database connections of this process; 20 otherwise. Payments are posted in sets, so that more workers need no more of them."`
+	StopTimeout time.Duration `default:"30s" placeholder:"DURATION" setting:"LOANSERVE_STOP_TIMEOUT" help:"How long requests and jobs may take to finish after SIGTERM before they are cut off; 30s otherwise."`
+	DrainDelay  time.Duration `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
+}
+
+const description = `LoanServe services mortgage loans: HTTP clients submit requests, workers
+do the work, PostgreSQL keeps the books.
+
+A flag has precedence over its environment variable, and that over the
+configuration file. A secret can also be the content of a file, named by the
+variable with _FILE appended. Exit codes: 0 done, 1 done and something is not
+in order, 2 failed, 80 called wrongly.`
+
+// command is a parsed command line, ready to run.
+type command struct {
+	context  *kong.Context
+	settings *cli
+}
+
+func (c *command) run(ctx context.Context) error {
+	c.context.BindTo(ctx, (*context.Context)(nil))
+	return c.context.Run()
+}
+
+// parse reads the command line and all settings. It returns no command when
+// there is nothing left to do: help was shown, or a mistake was reported.
+func (p *program) parse(args []string) (*command, int) {
+	var c cli
+	exited := false
+	parser, err := kong.New(&c,
+		kong.Name("loanserve"), kong.Description(description),
+		kong.Vars{"scopes": strings.Join(allScopes(), ", ")},
+		kong.Writers(p.stdout, p.stderr), kong.Exit(func(int) { exited = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(helpText),
+		kong.Resolvers(&settings{env: p.env}),
+		kong.Bind(p, &c),
+	)
+	if err != nil {
+		panic(err) // The struct above is wrong, which any test shows.
+	}
+	context, err := parser.Parse(args)
+	if exited {
+		return nil, exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(p.stderr, "loanserve: %v%s\n", err, missing(err))
+		return nil, exitUsage
+	}
+	return &command{context: context, settings: &c}, exitOK
+}

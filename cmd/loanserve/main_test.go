@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/testdb"
+)
+
+// outcome is what a run of the program did.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// environment is the variables a run sees, and no others.
+type environment map[string]string
+
+func (e environment) lookup(name string) (string, bool) {
+	value, ok := e[name]
+	return value, ok
+}
+
+func runWith(ctx context.Context, env environment, args ...string) outcome {
+	var stdout, stderr bytes.Buffer
+	p := &program{env: env.lookup, stdout: &stdout, stderr: &stderr}
+	code := p.run(ctx, args)
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+const secretURL = "postgres://loans:hunter2@db.example.com:notaport/loans"
+
+func TestMistakesAreUsageErrors(t *testing.T) {
+	t.Parallel()
+
+	url := environment{"DATABASE_URL": "postgres://localhost/loans"}
+	with := func(name, value string) environment {
+		return environment{"DATABASE_URL": url["DATABASE_URL"], name: value}
+	}
+	tests := map[string]struct {
+		env  environment
+		args []string
+		says []string // to be found in what is said
+	}{
+		"no command":                   {says: []string{"demo", "serve"}},
+		"unknown command":              {args: []string{"sevre"}, says: []string{"serve"}},
+		"unknown flag":                 {env: url, args: []string{"serve", "--wrokers", "3"}, says: []string{"--workers"}},
+		"no database":                  {args: []string{"serve"}, says: []string{"--database-url", "$DATABASE_URL_FILE"}},
+		"no database to migrate":       {args: []string{"migrate", "up"}, says: []string{"--database-url", "MIGRATE_DATABASE_URL"}},
+		"no name for a token":          {env: url, args: []string{"token", "create", "--scope", "loans:read"}, says: []string{"--name"}},
+		"unknown scope":                {env: url, args: []string{"token", "create", "--name", "n", "--scope", "all"}, says: []string{"--scope", "loans:read"}},
+		"no such lifetime":             {env: url, args: []string{"token", "create", "--name", "n", "--scope", "loans:read", "--expires-in", "soon"}, says: []string{"--expires-in"}},
+		"token to revoke not a number": {env: url, args: []string{"token", "revoke", "x"}, says: []string{"id"}},
+		"flag not a number":            {env: url, args: []string{"serve", "--workers", "many"}, says: []string{"--workers"}},
+		"variable not a number":        {env: with("LOANSERVE_WORKERS", "many"), args: []string{"serve"}, says: []string{"--workers", "LOANSERVE_WORKERS"}},
+		"variable out of range":        {env: with("LOANSERVE_POOL_SIZE", "-1"), args: []string{"work"}, says: []string{"--pool-size", "LOANSERVE_POOL_SIZE"}},
+		"variable not a level":         {env: with("LOANSERVE_LOG_LEVEL", "loud"), args: []string{"serve"}, says: []string{"--log-level", "LOANSERVE_LOG_LEVEL"}},
+		"variable not a format":        {env: with("LOANSERVE_LOG_FORMAT", "xml"), args: []string{"serve"}, says: []string{"--log-format", "LOANSERVE_LOG_FORMAT"}},
+		"variable not an address":      {env: with("LOANSERVE_LISTEN", "8080"), args: []string{"serve"}, says: []string{"--listen", "LOANSERVE_LISTEN"}},
+		"variable not a duration":      {env: with("LOANSERVE_STOP_TIMEOUT", "30"), args: []string{"serve"}, says: []string{"--stop-timeout", "LOANSERVE_STOP_TIMEOUT"}},
+		"database that is not one":     {env: environment{"DATABASE_URL": secretURL}, args: []string{"serve"}, says: []string{"--database-url", "DATABASE_URL"}},
+		"the same from a flag":         {args: []string{"serve", "--database-url", secretURL}, says: []string{"--database-url"}},
+		"database empty":               {env: environment{"DATABASE_URL": ""}, args: []string{"serve"}, says: []string{"DATABASE_URL"}},
+		"secret given twice":           {env: with("DATABASE_URL_FILE", "/dev/null"), args: []string{"serve"}, says: []string{"DATABASE_URL_FILE"}},
+		"secret's file missing":        {env: environment{"DATABASE_URL_FILE": "/nonexistent/url"}, args: []string{"serve"}, says: []string{"DATABASE_URL_FILE"}},
+		"configuration missing":        {env: url, args: []string{"serve", "--config", "/nonexistent/file"}, says: []string{"/nonexistent/file"}},
+		"work without workers":         {env: url, args: []string{"work", "--workers", "0"}, says: []string{"--workers", "LOANSERVE_WORKERS"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			got := runWith(t.Context(), tt.env, tt.args...)
+			require.Equal(t, exitUsage, got.code, got.stderr)
+			require.Empty(t, got.stdout)
+			for _, words := range tt.says {
+				require.Contains(t, got.stderr, words)
+			}
+			require.NotContains(t, got.stderr, "hunter2")
+		})
+	}
+}
+
+func TestHelpNamesTheVariables(t *testing.T) {
+	t.Parallel()
+
+	tests := map[string][]string{
+		"":             {"LOANSERVE_CONFIG", "LOANSERVE_LOG_LEVEL", "LOANSERVE_LOG_FORMAT", "80"},
+		"serve":        {"DATABASE_URL_FILE", "LOANSERVE_LISTEN", "LOANSERVE_ADMIN_LISTEN", "LOANSERVE_WORKERS", "LOANSERVE_STOP_TIMEOUT"},
+		"work":         {"DATABASE_URL_FILE", "LOANSERVE_WORKERS", "LOANSERVE_POOL_SIZE", "LOANSERVE_DRAIN_DELAY"},
+		"migrate up":   {"MIGRATE_DATABASE_URL_FILE", "DATABASE_URL"},
+		"token create": {"DATABASE_URL", "payments:write"},
+		"demo":         {"DATABASE_URL", "--exit"},
+	}
+	for command, names := range tests {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+
+			got := runWith(t.Context(), nil, append(strings.Fields(command), "--help")...)
+			require.Equal(t, exitOK, got.code)
+			require.Empty(t, got.stderr)
+			for _, name := range names {
+				require.Contains(t, strings.Join(strings.Fields(got.stdout), " "), name)
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+
+	got := runWith(t.Context(), nil, "version", "--json")
+	require.Equal(t, exitOK, got.code)
+	var v map[string]string
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &v))
+	require.NotEmpty(t, v["version"])
+}
+
+func TestOpenAPIIsTheSameEveryTime(t *testing.T) {
+	t.Parallel()
+
+	first, second := runWith(t.Context(), nil, "openapi"), runWith(t.Context(), nil, "openapi")
+	require.Equal(t, exitOK, first.code, first.stderr)
+	require.Contains(t, first.stdout, "openapi: 3.1")
+	require.Equal(t, first.stdout, second.stdout)
+}
+
+func TestMigrateAndItsFindings(t *testing.T) {
+	t.Parallel()
+
+	env := environment{"MIGRATE_DATABASE_URL": testdb.Empty(t).URL}
+	got := runWith(t.Context(), env, "migrate", "status")
+	require.Equal(t, exitFinding, got.code, got.stderr)
+
+	serve := environment{"DATABASE_URL": env["MIGRATE_DATABASE_URL"]}
+	got = runWith(t.Context(), serve, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+	require.Equal(t, exitFailure, got.code)
+	require.Contains(t, got.stderr, "migrate up")
+
+	got = runWith(t.Context(), env, "migrate", "up", "--json")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	got = runWith(t.Context(), env, "migrate", "up", "--json")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	require.JSONEq(t, `{"applied":[]}`, got.stdout)
+	got = runWith(t.Context(), env, "migrate", "status", "--json")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, `"up_to_date": true`)
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+
+	// The secret as a file, as container platforms mount it.
+	path := filepath.Join(t.TempDir(), "url")
+	require.NoError(t, os.WriteFile(path, []byte(testdb.Clone(t).URL+"\n"), 0o600))
+	env := environment{"DATABASE_URL_FILE": path}
+
+	got := runWith(t.Context(), env, "token", "create", "--name", "lockbox",
+		"--scope", "payments:write", "--scope", "loans:read", "--expires-in", "90d", "--json")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	var created apiToken
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &created))
+	require.Equal(t, []string{"loans:read", "payments:write"}, created.Scopes)
+	require.NotNil(t, created.ExpiresAt)
+
+	got = runWith(t.Context(), env, "token", "list")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "lockbox")
+	require.NotContains(t, got.stdout, created.Token)
+
+	for range 2 { // Again is no mistake.
+		got = runWith(t.Context(), env, "token", "revoke", "1", "--json")
+		require.Equal(t, exitOK, got.code, got.stderr)
+		require.Contains(t, got.stdout, "revoked_at")
+	}
+	got = runWith(t.Context(), env, "token", "revoke", "2")
+	require.Equal(t, exitFailure, got.code)
+
+	got = runWith(t.Context(), env, "token", "create", "--name", "n", "--scope", "loans:read")
+	require.Regexp(t, `^loanserve_2_[a-z2-7]{39}\n$`, got.stdout, "a script takes stdout as the token")
+}

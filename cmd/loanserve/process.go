@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"loanserve/internal/database"
+	"loanserve/jobs"
+	"loanserve/migrations"
+	"loanserve/server"
+)
+
+var errNoWorkers = errors.New("--workers: must be 1 or more ($LOANSERVE_WORKERS)")
+
+// processOptions say what a process does.
+type processOptions struct {
+	databaseURL string
+	poolSize    int
+	listen      address // "" serves no API
+	adminListen address
+	workers     int // 0 works no jobs
+	stopTimeout time.Duration
+	drainDelay  time.Duration
+	log         *slog.Logger
+}
+
+// process is the API, the workers, or both, beside an admin listener.
+type process struct {
+	processOptions
+
+	pool     *pgxpool.Pool
+	registry *prometheus.Registry
+	metrics  *jobs.Metrics
+	api      *server.Server // nil where there is none
+	worker   *jobs.Worker   // nil where there is none
+
+	apiHTTP, adminHTTP *listener // apiHTTP is nil where there is no API
+	started, stopping  atomic.Bool
+	failed             chan error
+}
+
+// startProcess returns once everything works: the schema is this program's,
+// the addresses are bound, and jobs are taken. What it had started when it
+// fails, it stops.
+func startProcess(ctx context.Context, o processOptions) (_ *process, err error) {
+	p := &process{processOptions: o, failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.stop(ctx))
+		}
+	}()
+	if err := p.openDatabase(ctx); err != nil {
+		return nil, err
+	}
+	p.registry = newRegistry(p.pool)
+	p.metrics = jobs.NewMetrics(p.registry, p.log)
+	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log))
+	if err := p.startAdmin(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.startWorker(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.startAPI(ctx); err != nil {
+		return nil, err
+	}
+	p.started.Store(true)
+	p.log.LogAttrs(ctx, slog.LevelInfo, "started", p.attrs()...)
+	return p, nil
+}
+
+func (p *process) attrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("version", programVersion()), slog.Int("workers", p.workers)}
+	if p.apiHTTP != nil {
+		attrs = append(attrs, slog.String("api", p.apiHTTP.url()))
+	}
+	return append(attrs, slog.String("admin", p.adminHTTP.url()))
+}
+
+// openDatabase connects and makes sure that the schema is the one this program
+// was built with. Migrating is for an operator to decide, and needs rights that
+// this process does not have.
+func (p *process) openDatabase(ctx context.Context) (err error) {
+	p.pool, err = database.Open(ctx, p.databaseURL, database.Options{
+		Role: database.RoleApp, MaxConns: p.poolSize, ApplicationName: "loanserve",
+	})
+	if err != nil {
+		return err
+	}
+	if err := migrations.Check(ctx, p.pool); err != nil {
+		return fmt.Errorf("check schema: %w", err)
+	}
+	return nil
+}
+
+func (p *process) startAdmin(ctx context.Context) (err error) {
+	checks := []server.Check{
+		{Name: "process", Run: p.checkLife},
+		{Name: "database", Run: p.pool.Ping},
+		{Name: "schema", Run: func(ctx context.Context) error { return migrations.Check(ctx, p.pool) }},
+	}
+	p.adminHTTP, err = listen(ctx, p.adminListen, server.NewAdmin(p.log, p.registry, checks), p.log, p.fail)
+	if err != nil {
+		return fmt.Errorf("admin listener: %w", err)
+	}
+	return nil
+}
+
+var (
+	errStarting = errors.New("the process is still starting")
+	errStopping = errors.New("the process is about to stop")
+)
+
+// checkLife is what makes /readyz wait for the API's own listener, and fail
+// before that is closed.
+func (p *process) checkLife(context.Context) error {
+	switch {
+	case p.stopping.Load():
+		return errStopping
+	case !p.started.Load():
+		return errStarting
+	default:
+		return nil
+	}
+}
+
+func (p *process) startWorker(ctx context.Context) error {
+	if p.workers == 0 {
+		return nil
+	}
+	//nolint:exhaustruct // The worker names itself.
+	worker, err := jobs.NewWorker(p.pool, jobs.Config{PaymentWorkers: p.workers, Metrics: p.metrics, Log: p.log})
+	if err != nil {
+		return err
+	}
+	if err := worker.Start(ctx); err != nil {
+		return err
+	}
+	p.worker = worker
+	return nil
+}
+
+func (p *process) startAPI(ctx context.Context) (err error) {
+	if p.listen == "" {
+		return nil
+	}
+	inserter, err := jobs.NewInserter(p.pool, p.metrics, p.log)
+	if err != nil {
+		return err
+	}
+	p.api, err = server.New(server.Options{DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry})
+	if err != nil {
+		return fmt.Errorf("make API: %w", err)
+	}
+	p.apiHTTP, err = listen(ctx, p.listen, p.api.Handler(), p.log, p.fail)
+	if err != nil {
+		return fmt.Errorf("API listener: %w", err)
+	}
+	return nil
+}
+
+// fail ends the process because of an error that happened by itself.
+func (p *process) fail(err error) {
+	select {
+	case p.failed <- err:
+	default: // It already ends.
+	}
+}
+
+// wait returns when ctx has ended, or a part of the process has failed, and
+// everything is stopped.
+func (p *process) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return p.stop(ctx)
+	case err := <-p.failed:
+		return errors.Join(err, p.stop(ctx))
+	}
+}
+
+// stop ends the process gently: first it is no longer ready, then requests and
+// jobs finish side by side, and what has not by the end of the stop timeout is
+// cut off. Nothing is lost by that: an unanswered request was stored or not, and
+// a cancelled job rolls back. The admin listener goes last, to be watched.
+func (p *process) stop(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	p.stopping.Store(true)
+	if p.started.Load() && p.apiHTTP != nil {
+		time.Sleep(p.drainDelay)
+	}
+	soft, cancel := context.WithTimeout(ctx, p.stopTimeout)
+	defer cancel()
+
+	var parts errgroup.Group
+	parts.Go(func() error {
+		if p.api != nil {
+			p.api.StopWaiting()
+		}
+		err := p.apiHTTP.stop(soft)
+		if p.api != nil {
+			p.api.Close()
+		}
+		return err
+	})
+	parts.Go(func() error {
+		if p.worker == nil {
+			return nil
+		}
+		return p.worker.Stop(soft)
+	})
+	err := parts.Wait()
+	err = errors.Join(err, p.adminHTTP.stop(soft))
+	if p.pool != nil {
+		p.pool.Close()
+	}
+	if p.started.Load() {
+		p.log.LogAttrs(ctx, slog.LevelInfo, "stopped")
+	}
+	return err
+}

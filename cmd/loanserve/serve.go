@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+)
+
+// serveCommand serves the API, and works jobs as well when asked to.
+//
+//nolint:lll // Tags cannot be broken.
+type serveCommand struct {
+	processFlags
+
+	Listen  address `default:"127.0.0.1:8080" placeholder:"ADDRESS" setting:"LOANSERVE_LISTEN" help:"Address of the API; 127.0.0.1:8080 otherwise."`
+	Workers count   `default:"0" placeholder:"N" setting:"LOANSERVE_WORKERS" help:"Also work jobs in this process, N payments at the same time; none otherwise."`
+}
+
+// Run implements the command.
+func (s *serveCommand) Run(ctx context.Context, p *program, c *cli) error {
+	o := s.options(p.logger(c, slog.LevelDebug))
+	o.listen, o.workers = s.Listen, int(s.Workers)
+	return runProcess(ctx, o)
+}
+
+// workCommand works jobs.
+//
+//nolint:lll // Tags cannot be broken.
+type workCommand struct {
+	processFlags
+
+	Workers count `default:"200" placeholder:"N" setting:"LOANSERVE_WORKERS" help:"How many payments are worked at the same time; 200 otherwise."`
+}
+
+// Validate implements kong.Validatable.
+func (w *workCommand) Validate() error {
+	if w.Workers == 0 {
+		return errNoWorkers
+	}
+	return nil
+}
+
+// Run implements the command.
+func (w *workCommand) Run(ctx context.Context, p *program, c *cli) error {
+	o := w.options(p.logger(c, slog.LevelDebug))
+	o.workers = int(w.Workers)
+	return runProcess(ctx, o)
+}
+
+// options are what the flags say of the process.
+func (f *processFlags) options(log *slog.Logger) processOptions {
+	return processOptions{
+		databaseURL: string(f.DatabaseURL), poolSize: int(f.PoolSize), adminListen: f.AdminListen,
+		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
+	}
+}
+
+// runProcess runs a process until ctx ends or a part of it fails.
+func runProcess(ctx context.Context, o processOptions) error {
+	process, err := startProcess(ctx, o)
+	if err != nil {
+		return err
+	}
+	return process.wait(ctx)
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"loanserve/internal/database"
+)
+
+// The types of settings. Each refuses what it does not take, with words that
+// can stand behind the names of the flag and the variable.
+
+// safeError is an error that does not repeat a secret.
+type safeError struct{ error }
+
+// databaseURL is a PostgreSQL connection string, which may hold a password.
+type databaseURL string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *databaseURL) UnmarshalText(text []byte) error {
+	if err := database.Check(string(text)); err != nil {
+		return safeError{err}
+	}
+	*u = databaseURL(text)
+	return nil
+}
+
+// LogValue implements slog.LogValuer and keeps the string out of logs.
+func (databaseURL) LogValue() slog.Value { return slog.StringValue("(secret)") }
+
+// address is where to listen: host:port, :port for every interface, and port 0
+// for a free one.
+type address string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *address) UnmarshalText(text []byte) error {
+	_, port, err := net.SplitHostPort(string(text))
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return errors.New("must be host:port, such as 127.0.0.1:8080")
+	}
+	*a = address(text)
+	return nil
+}
+
+// count is a number of workers or connections.
+type count int
+
+const maxCount = 1000
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *count) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 0 || n > maxCount {
+		return fmt.Errorf("must be a whole number from 0 to %d", maxCount)
+	}
+	*c = count(n)
+	return nil
+}
+
+// logLevel is the least level that is logged.
+type logLevel slog.Level
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *logLevel) UnmarshalText(text []byte) error {
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}
+	level, ok := levels[string(text)]
+	if !ok {
+		return errors.New("must be debug, info, warn or error")
+	}
+	*l = logLevel(level)
+	return nil
+}
+
+// logFormat is json or text, or "" where nobody chose.
+type logFormat string
+
+const (
+	logJSON logFormat = "json"
+	logText logFormat = "text"
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *logFormat) UnmarshalText(text []byte) error {
+	switch format := logFormat(text); format {
+	case logJSON, logText:
+		*f = format
+		return nil
+	default:
+		return errors.New("must be json or text")
+	}
+}
+
+// lifetime is how long a token is good for: 90d, 12h, 30m.
+type lifetime time.Duration
+
+const (
+	day         = 24 * time.Hour
+	maxLifetime = 10 * 365 * day
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *lifetime) UnmarshalText(text []byte) error {
+	var d time.Duration
+	var err error
+	if days, ok := strings.CutSuffix(string(text), "d"); ok {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 12)
+		d = time.Duration(n) * day
+	} else {
+		d, err = time.ParseDuration(string(text))
+	}
+	if err != nil || d <= 0 || d > maxLifetime {
+		return errors.New("must be a duration such as 90d or 12h, of at most ten years")
+	}
+	*l = lifetime(d)
+	return nil
+}
