@@ -23,7 +23,10 @@ const (
 // before its first job does: a counter that is born at one hides its first
 // increase from an alert.
 func kinds() map[string]string {
-	return map[string]string{PostPaymentArgs{}.Kind(): QueuePayments}
+	return map[string]string{
+		PostPaymentArgs{}.Kind():    QueuePayments,
+		ReversePaymentArgs{}.Kind(): QueuePayments,
+	}
 }
 
 // Metrics counts and times jobs. One value serves a whole process: it is a

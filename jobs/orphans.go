@@ -19,7 +19,9 @@ const orphanInterval = 5 * time.Second
 // orphanKinds are the kinds whose jobs are given back at once when their worker
 // dies: those that are harmless to run twice at the same time, because the
 // worker that seems dead may only have lost its connection.
-func orphanKinds() []string { return []string{PostPaymentArgs{}.Kind()} }
+func orphanKinds() []string {
+	return []string{PostPaymentArgs{}.Kind(), ReversePaymentArgs{}.Kind()}
+}
 
 // aliveness shows others that this worker lives, by a lock that its database
 // connection holds and that a crash of either side drops, and gives back the

@@ -24,6 +24,7 @@ func regZ(p *queries.InsertLoanParams) {
 	p.RatePpm, p.OriginalPrincipalCents, p.PrincipalCents = 35_000, 187_500_00, 187_500_00
 	p.PrincipalAndInterestCents, p.EscrowPaymentCents, p.EscrowCents = 841_96, 158_04, 0
 	p.NextDueOn = testdb.Date("2026-02-01")
+	p.LateChargeRatePpm = 0 // The example has no late charges.
 }
 
 func work(t *testing.T, tx pgx.Tx, payment uuid.UUID) error {

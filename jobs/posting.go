@@ -17,6 +17,13 @@ import (
 // again cannot help, and posting on would make it worse.
 var errInvariant = errors.New("broken invariant")
 
+// The rules that refuse a payment, by the code that is stored with it and
+// explained in docs/problems.md.
+const (
+	reasonLoanPaidOff  = "loan_paid_off"
+	reasonLoanArchived = "loan_archived"
+)
+
 // postOutcome counts what became of a set of payments.
 type postOutcome struct {
 	posted, rejected int
@@ -25,8 +32,8 @@ type postOutcome struct {
 // postPayments posts those of the given payments that wait for it, in one
 // transaction: one statement locks the payments and their loans, in order of
 // loan so that two workers never wait for each other in a circle, and one
-// statement writes all that follows. Payments of one loan are applied in the
-// order of their ids, which is the order in which they were accepted.
+// statement writes all that follows. Only a loan whose history a payment changes
+// behind its end is read whole.
 func postPayments(ctx context.Context, db DB, ids []uuid.UUID) (postOutcome, error) {
 	var outcome postOutcome
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
@@ -38,21 +45,20 @@ func postPayments(ctx context.Context, db DB, ids []uuid.UUID) (postOutcome, err
 		if len(rows) == 0 {
 			return nil // An earlier attempt committed.
 		}
-		p := newPosting(rows[0].PostedAt)
-		for i := range rows {
-			if err := p.post(&rows[i]); err != nil {
-				return river.JobCancel(fmt.Errorf("loan %d: %w", rows[i].LoanID, err))
+		w := newWriting(rows[0].PostedAt)
+		for len(rows) > 0 {
+			n := 1
+			for n < len(rows) && rows[n].Loan.ID == rows[0].Loan.ID {
+				n++
 			}
+			loan := newLoanInHand(&rows[0].Loan)
+			if err := loan.postAll(ctx, q, w, rows[:n]); err != nil {
+				return fmt.Errorf("loan %d: %w", loan.id, err)
+			}
+			rows = rows[n:]
 		}
-		ended, err := q.PostPayments(ctx, p.write())
-		if err != nil {
-			return fmt.Errorf("write postings: %w", err)
-		}
-		if ended != int64(len(rows)) {
-			return river.JobCancel(fmt.Errorf("%d of %d locked payments were moved on: %w", ended, len(rows), errInvariant))
-		}
-		outcome = p.outcome
-		return nil
+		outcome = w.outcome
+		return w.write(ctx, q)
 	})
 	if err != nil {
 		return postOutcome{}, err
@@ -60,37 +66,77 @@ func postPayments(ctx context.Context, db DB, ids []uuid.UUID) (postOutcome, err
 	return outcome, nil
 }
 
-// reasons are the rules that refuse a payment, by the code that is stored with
-// it and explained in docs/problems.md.
-const (
-	reasonLoanPaidOff  = "loan_paid_off"
-	reasonLoanArchived = "loan_archived"
-)
-
-// refusal returns the reason for which a payment is refused, or "" and the
-// error when it is not a refusal.
-func refusal(loan *loanInHand, err error) (string, error) {
-	switch {
-	case loan.status == queries.LoanStatusArchived:
-		return reasonLoanArchived, nil
-	case errors.Is(err, mortgage.ErrPaidOff):
-		return reasonLoanPaidOff, nil
-	default:
-		return "", fmt.Errorf("%w: %w", errInvariant, err)
+// postAll posts a loan's payments of the set in the order in which the borrower
+// is credited.
+func (l *loanInHand) postAll(
+	ctx context.Context, q *queries.Queries, w *writing, rows []queries.LockPaymentsToPostRow,
+) error {
+	wishes := wishesOf(rows)
+	if l.status == queries.LoanStatusArchived {
+		for _, wish := range wishes {
+			w.reject(wish, reasonLoanArchived)
+		}
+		return nil
 	}
+	results, inOrder, err := l.postInOrder(wishes)
+	if err != nil {
+		return err
+	}
+	if !inOrder {
+		return l.postBehind(ctx, q, w, wishes)
+	}
+	for _, r := range results {
+		if r.reason != "" {
+			w.reject(r.wish, r.reason)
+			continue
+		}
+		var own span // What time brought on the way is not the payment's.
+		for _, e := range r.entries {
+			w.add(l, mortgage.Correction{Reverses: 0, Entry: e}, r.wish.requestedBy)
+			if e.Ref == r.wish.receipt.Ref {
+				own = own.with(l.seq)
+			}
+		}
+		w.post(r.wish, splitOf(r.entries, r.wish.receipt.Ref), own.first, own.last)
+	}
+	w.keep(l)
+	return nil
 }
 
-// terms returns what the loan's note says.
-func terms(row *queries.LockPaymentsToPostRow) mortgage.Terms {
-	return mortgage.Terms{
-		Rate:                 row.RatePpm,
-		PrincipalAndInterest: row.PrincipalAndInterestCents,
-		EscrowPayment:        row.EscrowPaymentCents,
-		DueDay:               int(row.DueDay),
-		MaturityOn:           row.MaturityOn,
-		InterestMethod:       row.InterestMethod,
-		ApplicationOrder:     row.ApplicationOrder,
-		ExcessPolicy:         row.ExcessPolicy,
-		Rounding:             row.Rounding,
+// inOrderResult is what one payment leads to at the end of the books.
+type inOrderResult struct {
+	wish    wish
+	entries []mortgage.Entry
+	reason  string // the rule that refuses it, or ""
+}
+
+// postInOrder applies payments that come after all that the books hold, and
+// leaves the loan as it is when one of them does not.
+func (l *loanInHand) postInOrder(wishes []wish) (results []inOrderResult, inOrder bool, err error) {
+	state, lastOn, lastRef := l.state, l.lastOn, l.lastRef
+	for _, w := range wishes {
+		if !w.receipt.Follows(lastOn, lastRef) {
+			return nil, false, nil
+		}
+		after, entries, err := l.terms.Post(state, w.receipt)
+		if errors.Is(err, mortgage.ErrPaidOff) {
+			results = append(results, inOrderResult{wish: w, entries: nil, reason: reasonLoanPaidOff})
+			continue
+		}
+		if err != nil {
+			return nil, false, broken(err)
+		}
+		results = append(results, inOrderResult{wish: w, entries: entries, reason: ""})
+		state, lastOn, lastRef = after, w.receipt.ReceivedOn, w.receipt.Ref
+		if n := len(entries); n > 0 && entries[n-1].EffectiveOn > lastOn {
+			lastOn, lastRef = entries[n-1].EffectiveOn, ""
+		}
 	}
+	l.state, l.lastOn, l.lastRef = state, lastOn, lastRef
+	return results, true, nil
+}
+
+// broken marks an error that no attempt can mend.
+func broken(err error) error {
+	return river.JobCancel(fmt.Errorf("%w: %w", errInvariant, err))
 }

@@ -204,14 +204,15 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 	jobs.NewMetrics(registry, slog.New(slog.DiscardHandler))
 	registry.MustRegister(jobs.NewQueueCollector(db.App, slog.New(slog.DiscardHandler)))
 
+	const kinds = 2
 	for name, series := range map[string]int{
-		"loanserve_jobs_inserted_total":          1,
-		"loanserve_job_attempts_total":           4,
-		"loanserve_job_run_duration_seconds":     1,
-		"loanserve_job_wait_duration_seconds":    1,
-		"loanserve_jobs_rescued_total":           1,
+		"loanserve_jobs_inserted_total":          kinds,
+		"loanserve_job_attempts_total":           4 * kinds,
+		"loanserve_job_run_duration_seconds":     kinds,
+		"loanserve_job_wait_duration_seconds":    kinds,
+		"loanserve_jobs_rescued_total":           kinds,
 		"loanserve_payments_total":               2,
-		"loanserve_queue_jobs":                   5,
+		"loanserve_queue_jobs":                   5 * kinds,
 		"loanserve_queue_oldest_job_age_seconds": 1,
 		"loanserve_queue_scrape_success":         1,
 	} {

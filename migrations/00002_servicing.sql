@@ -20,11 +20,13 @@ CREATE TYPE escrow_line_kind AS ENUM (
 CREATE TYPE document_kind AS ENUM (
   'note', 'security_instrument', 'disclosure', 'statement', 'correspondence', 'other'
 );
-CREATE TYPE payment_status AS ENUM ('received', 'posted', 'rejected');
+CREATE TYPE payment_status AS ENUM ('received', 'posted', 'rejected', 'reversed');
 CREATE TYPE payment_channel AS ENUM ('portal', 'ach', 'lockbox', 'wire', 'check', 'phone', 'branch');
-CREATE TYPE payment_designation AS ENUM ('periodic');
+CREATE TYPE payment_designation AS ENUM ('periodic', 'principal', 'escrow', 'late_charge');
+CREATE TYPE reversal_status AS ENUM ('requested', 'posted', 'rejected');
 CREATE TYPE transaction_kind AS ENUM (
-  'boarding', 'installment', 'unapplied', 'curtailment', 'late_charge_payment'
+  'boarding', 'installment', 'unapplied', 'curtailment', 'escrow_deposit', 'late_charge', 'late_charge_payment',
+  'reversal'
 );
 
 CREATE TABLE borrowers (
@@ -80,6 +82,10 @@ CREATE TABLE loans (
   suspense_cents               bigint NOT NULL CHECK (suspense_cents >= 0),
   late_charges_due_cents       bigint NOT NULL CHECK (late_charges_due_cents >= 0),
   next_due_on                  date NOT NULL CHECK (isfinite(next_due_on)),
+  as_of_on                     date NOT NULL, -- the last day whose due dates and grace periods are in the books
+  late_charged_through_on      date,          -- due date of the last installment that was charged
+  last_effective_on            date,          -- the last day with an entry, after the boarding
+  last_receipt_id              uuid,          -- the last payment of that day, if the day's last entry is of one
   last_seq                     integer NOT NULL CHECK (last_seq >= 0),
   last_hash                    bytea NOT NULL CHECK (octet_length(last_hash) = 32),
   updated_at                   timestamptz NOT NULL,
@@ -140,6 +146,7 @@ CREATE TABLE payments (
   created_at         timestamptz NOT NULL DEFAULT now(),
 
   posted_at          timestamptz,
+  reversed_at        timestamptz,
   interest_cents     bigint NOT NULL DEFAULT 0 CHECK (interest_cents >= 0),
   principal_cents    bigint NOT NULL DEFAULT 0 CHECK (principal_cents >= 0),
   escrow_cents       bigint NOT NULL DEFAULT 0 CHECK (escrow_cents >= 0),
@@ -152,11 +159,33 @@ CREATE TABLE payments (
   CHECK (status <> 'posted' OR posted_at IS NOT NULL AND first_seq <= last_seq
     AND interest_cents + principal_cents + escrow_cents + late_charge_cents + suspense_cents = amount_cents),
   CHECK (status = 'posted' OR first_seq IS NULL AND last_seq IS NULL),
-  CHECK ((status = 'rejected') = (reason IS NOT NULL))
+  CHECK ((status = 'rejected') = (reason IS NOT NULL)),
+  CHECK ((status = 'reversed') = (reversed_at IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX payments_loan_id_idx ON payments (loan_id, id);
 CREATE UNIQUE INDEX payments_external_ref_idx ON payments (loan_id, channel, external_ref)
   WHERE external_ref IS NOT NULL;
+
+-- A wish that a posted payment be undone, because it came back or should not
+-- have been posted. A payment is reversed once.
+CREATE TABLE payment_reversals (
+  id              uuid PRIMARY KEY,
+  payment_id      uuid NOT NULL REFERENCES payments ON DELETE RESTRICT,
+  status          reversal_status NOT NULL DEFAULT 'requested',
+  reason          text NOT NULL CHECK (reason ~ '^(R[0-9]{2}|misapplied|duplicate|stop)$'), -- R01 …: NACHA return codes
+  refusal         text CHECK (length(refusal) BETWEEN 1 AND 100),
+  requested_by    text NOT NULL CHECK (length(requested_by) BETWEEN 1 AND 200),
+  idempotency_key text NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 255),
+  request_hash    bytea NOT NULL CHECK (octet_length(request_hash) = 32),
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  posted_at       timestamptz,
+
+  UNIQUE (requested_by, idempotency_key),
+  CHECK ((status = 'posted') = (posted_at IS NOT NULL)),
+  CHECK ((status = 'rejected') = (refusal IS NOT NULL))
+);
+CREATE INDEX payment_reversals_payment_id_idx ON payment_reversals (payment_id);
+CREATE UNIQUE INDEX payment_reversals_once_idx ON payment_reversals (payment_id) WHERE status <> 'rejected';
 
 -- The ledger, and the book of record. One row is one event, one column one
 -- account, debits positive, and the columns sum to zero. Rows are only ever
@@ -189,7 +218,9 @@ CREATE TABLE transactions (
   PRIMARY KEY (loan_id, seq),
   FOREIGN KEY (loan_id, reverses) REFERENCES transactions (loan_id, seq) ON DELETE RESTRICT,
   CHECK (reverses < seq),
-  CHECK ((kind = 'installment') = (due_on IS NOT NULL)),
+  CHECK (CASE WHEN kind IN ('installment', 'late_charge') THEN due_on IS NOT NULL
+    WHEN kind = 'reversal' THEN true ELSE due_on IS NULL END),
+  CHECK ((kind = 'reversal') = (reverses IS NOT NULL)),
   CHECK ((kind = 'boarding') = (seq = 1)),
   CONSTRAINT transactions_balance CHECK (
     cash_cents + principal_cents + interest_income_cents + escrow_cents + suspense_cents
@@ -282,9 +313,10 @@ WHERE (l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_c
 GRANT USAGE ON SCHEMA public TO loanserve_app, loanserve_readonly, loanserve_backup;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO loanserve_app, loanserve_readonly, loanserve_backup;
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO loanserve_backup; -- a dump reads them
-GRANT INSERT ON borrowers, properties, loans, loan_borrowers, escrow_lines, documents, payments, transactions
-  TO loanserve_app;
+GRANT INSERT ON borrowers, properties, loans, loan_borrowers, escrow_lines, documents, payments, payment_reversals,
+  transactions TO loanserve_app;
 GRANT UPDATE (status, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on,
-  last_seq, last_hash, updated_at) ON loans TO loanserve_app;
-GRANT UPDATE (status, reason, posted_at, interest_cents, principal_cents, escrow_cents, late_charge_cents,
+  as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at) ON loans TO loanserve_app;
+GRANT UPDATE (status, refusal, posted_at) ON payment_reversals TO loanserve_app;
+GRANT UPDATE (status, reason, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents,
   suspense_cents, first_seq, last_seq) ON payments TO loanserve_app;

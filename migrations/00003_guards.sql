@@ -40,6 +40,9 @@ CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON loans
 CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON payments
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal(
     'A payment that should not count is reversed, or rejected before it is posted.');
+CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON payment_reversals
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal(
+    'A reversal that was posted is part of the loan''s history.');
 CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON documents
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal(
     'Add the corrected document beside the wrong one.');
@@ -59,6 +62,7 @@ CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON escrow_lines
 ALTER TABLE transactions ENABLE ALWAYS TRIGGER refuse_rewriting;
 ALTER TABLE loans ENABLE ALWAYS TRIGGER refuse_removal;
 ALTER TABLE payments ENABLE ALWAYS TRIGGER refuse_removal;
+ALTER TABLE payment_reversals ENABLE ALWAYS TRIGGER refuse_removal;
 ALTER TABLE documents ENABLE ALWAYS TRIGGER refuse_removal;
 ALTER TABLE borrowers ENABLE ALWAYS TRIGGER refuse_removal;
 ALTER TABLE properties ENABLE ALWAYS TRIGGER refuse_removal;

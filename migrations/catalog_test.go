@@ -245,8 +245,10 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
 		query: `
 WITH allowed (name, columns) AS (VALUES
   ('loans', ARRAY['status', 'principal_cents', 'escrow_cents', 'suspense_cents', 'late_charges_due_cents',
-    'next_due_on', 'last_seq', 'last_hash', 'updated_at']),
-  ('payments', ARRAY['status', 'reason', 'posted_at', 'interest_cents', 'principal_cents', 'escrow_cents',
+    'next_due_on', 'as_of_on', 'late_charged_through_on', 'last_effective_on', 'last_receipt_id', 'last_seq',
+    'last_hash', 'updated_at']),
+  ('payment_reversals', ARRAY['status', 'refusal', 'posted_at']),
+  ('payments', ARRAY['status', 'reason', 'posted_at', 'reversed_at', 'interest_cents', 'principal_cents', 'escrow_cents',
     'late_charge_cents', 'suspense_cents', 'first_seq', 'last_seq']),
   ('api_tokens', ARRAY['revoked_at', 'last_used_at'])
 )

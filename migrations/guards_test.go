@@ -25,7 +25,7 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	testdb.Borrower(t, db.App, loan, queries.BorrowerRolePrimary)
 	testdb.EscrowLine(t, db.App, loan)
 	testdb.Document(t, db.App, loan)
-	testdb.Payment(t, db.App, loan)
+	testdb.Reversal(t, db.App, testdb.Payment(t, db.App, loan))
 	for _, table := range servicingTables(t, db.App) {
 		require.NotZero(t, one[int](t, db.App, `SELECT count(*) FROM `+table), "%s has no sample row", table)
 	}

@@ -33,7 +33,7 @@ INSERT INTO transactions (loan_id, seq, kind, effective_on, posted_at, due_on, p
   escrow_advance_cents, boarding_clearing_cents, rule, caused_by, hash)
 VALUES ($1, $2, $3, $4, $5, $6, nullif($7, '')::uuid, nullif($8, 0),
   $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
-		tx.LoanID, tx.Seq, tx.Kind, tx.EffectiveOn, time.UnixMicro(tx.PostedAt), tx.DueOn, tx.PaymentID, tx.Reverses,
+		tx.LoanID, tx.Seq, tx.Kind, tx.EffectiveOn, time.UnixMicro(tx.PostedAt), tx.DueOn, tx.Ref, tx.Reverses,
 		tx.Cash, tx.Principal, tx.InterestIncome, tx.Escrow, tx.Suspense,
 		tx.LateChargesReceivable, tx.LateChargeIncome, tx.FeesReceivable, tx.FeeIncome,
 		tx.EscrowAdvance, tx.BoardingClearing, tx.Rule, tx.CausedBy, hash[:])
@@ -102,10 +102,10 @@ func TestTransactionText(t *testing.T) {
 	loan := testdb.Loan(t, db)
 	payment := testdb.Payment(t, db, loan)
 	tx := mortgage.Transaction{
-		LoanID: loan.ID, Seq: 2, PostedAt: 1_769_947_200_000_001, PaymentID: payment.ID.String(), CausedBy: "Zoë 🏠",
+		LoanID: loan.ID, Seq: 2, PostedAt: 1_769_947_200_000_001, CausedBy: "Zoë 🏠",
 		Entry: mortgage.Entry{
 			Kind: mortgage.KindInstallment, EffectiveOn: testdb.Date("2026-02-01"), DueOn: testdb.Date("2026-02-01"),
-			Rule: mortgage.RulePeriodicPayment, Postings: mortgage.Postings{
+			Rule: mortgage.RulePeriodicPayment, Ref: payment.ID.String(), Postings: mortgage.Postings{
 				Cash: 2_346_20, Principal: -379_53, InterestIncome: -1_516_67, Escrow: -450_00,
 			},
 		},
@@ -141,11 +141,11 @@ func TestSealsOfAnyTransaction(t *testing.T) {
 		for seq := int32(2); seq < 22; seq++ {
 			tx := anyTransaction(random, loan.ID, seq)
 			if random.IntN(2) == 0 {
-				tx.PaymentID = payment.ID.String()
+				tx.Ref = payment.ID.String()
 			}
 			if random.IntN(4) == 0 && len(unreversed) > 0 {
 				i := random.IntN(len(unreversed))
-				tx.Reverses = unreversed[i]
+				tx.Reverses, tx.Kind = unreversed[i], mortgage.KindReversal
 				unreversed = append(unreversed[:i], unreversed[i+1:]...)
 			}
 			unreversed = append(unreversed, seq)
@@ -245,7 +245,7 @@ func TestTamperingIsSeen(t *testing.T) {
 		"another cause":         {at(`UPDATE transactions SET caused_by = caused_by || ' '`), []int{3}},
 		"a payment that is not": {at(`UPDATE transactions SET payment_id = '` + payment.ID.String() + `'`), []int{3}},
 		"a reversal that is not": {
-			at(`UPDATE transactions SET reverses = 2`), []int{3},
+			at(`UPDATE transactions SET kind = 'reversal', reverses = 2`), []int{3},
 		},
 		"another hash": {at(`UPDATE transactions SET hash = sha256('x')`), []int{3, 4}},
 		"two rows swapped": {fmt.Sprintf(`

@@ -15,6 +15,12 @@ const (
 	KindUnapplied Kind = "unapplied"
 	// KindCurtailment repays principal beyond the installments.
 	KindCurtailment Kind = "curtailment"
+	// KindEscrowDeposit adds to escrow beyond the installments.
+	KindEscrowDeposit Kind = "escrow_deposit"
+	// KindLateCharge assesses the late charge for one installment.
+	KindLateCharge Kind = "late_charge"
+	// KindReversal is the exact opposite of an earlier entry.
+	KindReversal Kind = "reversal"
 	// KindLateChargePayment pays late charges that were assessed before.
 	KindLateChargePayment Kind = "late_charge_payment"
 )
@@ -37,6 +43,13 @@ const (
 	RuleLateCharges Rule = "Uniform Security Instrument 2(b)"
 	// RuleExcess: nothing is due, and the loan's excess policy decides.
 	RuleExcess Rule = "excess_policy"
+	// RuleDesignated: the borrower said what the money is for.
+	RuleDesignated Rule = "designated"
+	// RuleLateChargeAssessed: an installment was unpaid when its grace ended.
+	RuleLateChargeAssessed Rule = "Uniform Note 6(A)"
+	// RuleCorrection: something earlier became known later, and what was posted
+	// on top of it is undone before it is posted again.
+	RuleCorrection Rule = "correction"
 	// RuleOverpayment: the money exceeds all that is owed and is held for the
 	// borrower.
 	RuleOverpayment Rule = "overpayment"
@@ -84,12 +97,30 @@ func (p Postings) Plus(o Postings) Postings {
 	}
 }
 
+// Minus returns the first change without the second, account by account.
+func (p Postings) Minus(o Postings) Postings {
+	return p.Plus(Postings{
+		Cash:                  -o.Cash,
+		Principal:             -o.Principal,
+		InterestIncome:        -o.InterestIncome,
+		Escrow:                -o.Escrow,
+		Suspense:              -o.Suspense,
+		LateChargesReceivable: -o.LateChargesReceivable,
+		LateChargeIncome:      -o.LateChargeIncome,
+		FeesReceivable:        -o.FeesReceivable,
+		FeeIncome:             -o.FeeIncome,
+		EscrowAdvance:         -o.EscrowAdvance,
+		BoardingClearing:      -o.BoardingClearing,
+	})
+}
+
 // Entry is one event in a loan's books, not yet given its place in the ledger.
 type Entry struct {
 	Kind        Kind
 	EffectiveOn Date // as of when the borrower is credited or charged
-	DueOn       Date // the installment it satisfies; no date for other kinds
+	DueOn       Date // the installment it satisfies or charges; no date for other kinds
 	Rule        Rule
+	Ref         string // the payment it is of; "" for what no payment causes
 	Postings
 }
 
@@ -116,6 +147,9 @@ func (t Terms) After(s State, e Entry) (State, error) {
 	s.LateChargesDue += e.LateChargesReceivable
 	if s.Principal < 0 || s.Escrow < 0 || s.Suspense < 0 || s.LateChargesDue < 0 {
 		return State{}, ErrImpossible
+	}
+	if e.Kind == KindLateCharge {
+		s.LateChargedThrough = max(s.LateChargedThrough, e.DueOn)
 	}
 	if e.Kind == KindInstallment {
 		if e.DueOn != s.NextDueOn {

@@ -11,12 +11,11 @@ type Hash [sha256.Size]byte
 
 // Transaction is an entry with its place in the ledger of one loan.
 type Transaction struct {
-	LoanID    int64
-	Seq       int32 // 1, 2, 3 … without a gap, per loan
-	PostedAt  int64 // when the books changed, in microseconds since 1970 UTC
-	PaymentID string
-	Reverses  int32 // seq of the transaction it undoes; 0 for none
-	CausedBy  string
+	LoanID   int64
+	Seq      int32 // 1, 2, 3 … without a gap, per loan
+	PostedAt int64 // when the books changed, in microseconds since 1970 UTC
+	Reverses int32 // seq of the transaction it undoes; 0 for none
+	CausedBy string
 	Entry
 }
 
@@ -40,7 +39,7 @@ func (t Transaction) appendCanonical(b []byte) []byte {
 	text(t.EffectiveOn.String())
 	number(t.PostedAt)
 	text(t.DueOn.String())
-	text(t.PaymentID)
+	text(t.Ref)
 	number(int64(t.Reverses))
 	for _, amount := range [...]Cents{
 		t.Cash, t.Principal, t.InterestIncome, t.Escrow, t.Suspense,

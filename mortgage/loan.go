@@ -46,6 +46,8 @@ type Terms struct {
 	ApplicationOrder     ApplicationOrder
 	ExcessPolicy         ExcessPolicy
 	Rounding             Rounding
+	LateCharge           LateChargePolicy
+	BoardedOn            Date // the first day of the servicer's own books
 }
 
 // State is what a loan owes and holds. All amounts are zero or more.
@@ -55,6 +57,9 @@ type State struct {
 	Suspense       Cents // unapplied funds
 	LateChargesDue Cents
 	NextDueOn      Date // due date of the oldest unpaid installment
+
+	AsOf               Date // the last day whose due dates and grace periods are in the books
+	LateChargedThrough Date // due date of the last installment that was charged; no date for none
 }
 
 // The refusals of Check.

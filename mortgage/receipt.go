@@ -29,11 +29,29 @@ var (
 	ErrPaidOff   = errors.New("the loan is paid off")
 )
 
-// Receipt is a periodic payment: money received for a loan, with no other
-// wish than that it be applied as the note says.
+// Designation is what the borrower says money is for.
+type Designation string
+
+// The designations.
+const (
+	// ForPeriodic leaves the money to the note: installments first. It is the
+	// zero value's meaning too.
+	ForPeriodic Designation = "periodic"
+	// ForPrincipal repays principal, after installments that are due: on a
+	// delinquent loan it cures first (Fannie Mae C-1.2-01).
+	ForPrincipal Designation = "principal"
+	// ForEscrow goes into escrow.
+	ForEscrow Designation = "escrow"
+	// ForLateCharge pays late charges that were assessed, whatever is due.
+	ForLateCharge Designation = "late_charge"
+)
+
+// Receipt is money received for a loan.
 type Receipt struct {
-	Amount     Cents // 1 to MaxPayment
-	ReceivedOn Date  // the day it reached the servicer; the borrower is credited as of it
+	Ref         string // names it, and orders the receipts of one day
+	Amount      Cents  // 1 to MaxPayment
+	ReceivedOn  Date   // the day it reached the servicer; the borrower is credited as of it
+	Designation Designation
 }
 
 // Happen applies the money.
@@ -46,6 +64,10 @@ type Receipt struct {
 // payment and waits in suspense. What is left otherwise pays late charges, and
 // then follows the loan's excess policy. The cash of the entries always sums to
 // the amount.
+//
+// Money designated for escrow or for late charges goes there, and what late
+// charges do not take is held. Money designated for principal satisfies what is
+// due, and all else repays principal; neither the due date nor the payment moves.
 //
 // It returns ErrNotAmount for an amount out of range, ErrNotDate for no date of
 // receipt, and ErrPaidOff when no principal is owed.
@@ -61,16 +83,34 @@ func (r Receipt) Happen(t Terms, s State) (State, []Entry, error) {
 	if s.Principal == 0 {
 		return State{}, nil, ErrPaidOff
 	}
-	a := application{terms: t, state: s, on: r.ReceivedOn, cash: r.Amount}
-	a.installmentsDue()
-	if len(a.entries) == 0 {
-		a.installmentAboutToFallDue()
+	a := application{terms: t, state: s, on: r.ReceivedOn, cash: r.Amount, ref: r.Ref}
+	switch r.Designation {
+	case ForEscrow:
+		a.depositInEscrow()
+	case ForLateCharge:
+		a.payLateCharges()
+		a.hold(RuleDesignated)
+	case ForPrincipal:
+		a.installmentsDue()
+		a.curtail()
+	default:
+		a.installmentsDue()
+		if len(a.entries) == 0 {
+			a.installmentAboutToFallDue()
+		}
+		a.remainder()
 	}
-	a.remainder()
 	if a.err != nil {
 		return State{}, nil, a.err
 	}
 	return a.state, a.entries, nil
+}
+
+// keep holds all of the money for whoever sent it.
+func (r Receipt) keep(t Terms, s State) (State, []Entry, error) {
+	a := application{terms: t, state: s, on: r.ReceivedOn, cash: r.Amount, ref: r.Ref}
+	a.hold(RuleOverpayment)
+	return a.state, a.entries, a.err
 }
 
 // application is the state of one receipt while it is applied. After the first
@@ -79,6 +119,7 @@ type application struct {
 	terms   Terms
 	state   State
 	on      Date
+	ref     string
 	cash    Cents // new money not yet applied
 	entries []Entry
 	err     error
@@ -89,6 +130,7 @@ func (a *application) add(e Entry) {
 	if a.err != nil {
 		return
 	}
+	e.Ref = a.ref
 	a.cash -= e.Cash
 	a.entries = append(a.entries, e)
 	a.state, a.err = a.terms.After(a.state, e)
@@ -177,6 +219,31 @@ func (a *application) payLateCharges() {
 		Kind: KindLateChargePayment, EffectiveOn: a.on, Rule: RuleLateCharges,
 		Postings: Postings{Cash: pay, LateChargesReceivable: -pay},
 	})
+}
+
+// depositInEscrow puts the money into escrow.
+func (a *application) depositInEscrow() {
+	a.add(Entry{
+		Kind: KindEscrowDeposit, EffectiveOn: a.on, Rule: RuleDesignated,
+		Postings: Postings{Cash: a.cash, Escrow: -a.cash},
+	})
+}
+
+// curtail repays principal as the borrower said, once nothing is due. Money
+// that would repay all of it is held: a payoff also owes interest.
+func (a *application) curtail() {
+	switch {
+	case a.cash == 0 || a.err != nil:
+	case a.state.Principal > 0 && a.due(a.state.NextDueOn):
+		a.hold(RulePartialPayment)
+	case a.cash < a.state.Principal:
+		a.add(Entry{
+			Kind: KindCurtailment, EffectiveOn: a.on, Rule: RuleDesignated,
+			Postings: Postings{Cash: a.cash, Principal: -a.cash},
+		})
+	default:
+		a.hold(RuleOverpayment)
+	}
 }
 
 // placeExcess follows the excess policy. Money that would repay the whole

@@ -16,14 +16,14 @@ INSERT INTO loans (
   excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents,
   late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash,
   principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on,
-  last_seq, last_hash, updated_at
+  as_of_on, last_seq, last_hash, updated_at
 ) VALUES (
   @loan_number, @name, @property_id, @original_principal_cents, @rate_ppm, @principal_and_interest_cents,
   @escrow_payment_cents, @originated_on, @maturity_on, @due_day, @interest_method, @application_order,
   @excess_policy, @rounding, @late_charge_grace_days, @late_charge_rate_ppm, @late_charge_minimum_cents,
   @late_charge_maximum_cents, @next_due_on, @boarded_at, @boarded_by, @idempotency_key, @request_hash,
   @principal_cents, @escrow_cents, @suspense_cents, @late_charges_due_cents, @next_due_on,
-  0, decode(repeat('00', 32), 'hex'), @boarded_at
+  timezone('UTC', @boarded_at::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), @boarded_at
 )
 ON CONFLICT (boarded_by, idempotency_key) DO NOTHING
 RETURNING *;

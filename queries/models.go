@@ -281,67 +281,13 @@ func AllPaymentChannelValues() []PaymentChannel {
 	}
 }
 
-type PaymentDesignation string
-
-const (
-	PaymentDesignationPeriodic PaymentDesignation = "periodic"
-)
-
-func (e *PaymentDesignation) Scan(src interface{}) error {
-	switch s := src.(type) {
-	case []byte:
-		*e = PaymentDesignation(s)
-	case string:
-		*e = PaymentDesignation(s)
-	default:
-		return fmt.Errorf("unsupported scan type for PaymentDesignation: %T", src)
-	}
-	return nil
-}
-
-type NullPaymentDesignation struct {
-	PaymentDesignation PaymentDesignation
-	Valid              bool // Valid is true if PaymentDesignation is not NULL
-}
-
-// Scan implements the Scanner interface.
-func (ns *NullPaymentDesignation) Scan(value interface{}) error {
-	if value == nil {
-		ns.PaymentDesignation, ns.Valid = "", false
-		return nil
-	}
-	ns.Valid = true
-	return ns.PaymentDesignation.Scan(value)
-}
-
-// Value implements the driver Valuer interface.
-func (ns NullPaymentDesignation) Value() (driver.Value, error) {
-	if !ns.Valid {
-		return nil, nil
-	}
-	return string(ns.PaymentDesignation), nil
-}
-
-func (e PaymentDesignation) Valid() bool {
-	switch e {
-	case PaymentDesignationPeriodic:
-		return true
-	}
-	return false
-}
-
-func AllPaymentDesignationValues() []PaymentDesignation {
-	return []PaymentDesignation{
-		PaymentDesignationPeriodic,
-	}
-}
-
 type PaymentStatus string
 
 const (
 	PaymentStatusReceived PaymentStatus = "received"
 	PaymentStatusPosted   PaymentStatus = "posted"
 	PaymentStatusRejected PaymentStatus = "rejected"
+	PaymentStatusReversed PaymentStatus = "reversed"
 )
 
 func (e *PaymentStatus) Scan(src interface{}) error {
@@ -383,7 +329,8 @@ func (e PaymentStatus) Valid() bool {
 	switch e {
 	case PaymentStatusReceived,
 		PaymentStatusPosted,
-		PaymentStatusRejected:
+		PaymentStatusRejected,
+		PaymentStatusReversed:
 		return true
 	}
 	return false
@@ -394,6 +341,68 @@ func AllPaymentStatusValues() []PaymentStatus {
 		PaymentStatusReceived,
 		PaymentStatusPosted,
 		PaymentStatusRejected,
+		PaymentStatusReversed,
+	}
+}
+
+type ReversalStatus string
+
+const (
+	ReversalStatusRequested ReversalStatus = "requested"
+	ReversalStatusPosted    ReversalStatus = "posted"
+	ReversalStatusRejected  ReversalStatus = "rejected"
+)
+
+func (e *ReversalStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = ReversalStatus(s)
+	case string:
+		*e = ReversalStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for ReversalStatus: %T", src)
+	}
+	return nil
+}
+
+type NullReversalStatus struct {
+	ReversalStatus ReversalStatus
+	Valid          bool // Valid is true if ReversalStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullReversalStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.ReversalStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.ReversalStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullReversalStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.ReversalStatus), nil
+}
+
+func (e ReversalStatus) Valid() bool {
+	switch e {
+	case ReversalStatusRequested,
+		ReversalStatusPosted,
+		ReversalStatusRejected:
+		return true
+	}
+	return false
+}
+
+func AllReversalStatusValues() []ReversalStatus {
+	return []ReversalStatus{
+		ReversalStatusRequested,
+		ReversalStatusPosted,
+		ReversalStatusRejected,
 	}
 }
 
@@ -450,6 +459,10 @@ type Loan struct {
 	SuspenseCents             mortgage.Cents
 	LateChargesDueCents       mortgage.Cents
 	NextDueOn                 mortgage.Date
+	AsOfOn                    mortgage.Date
+	LateChargedThroughOn      mortgage.Date
+	LastEffectiveOn           mortgage.Date
+	LastReceiptID             *uuid.UUID
 	LastSeq                   int32
 	LastHash                  []byte
 	UpdatedAt                 time.Time
@@ -463,13 +476,14 @@ type Payment struct {
 	AmountCents     mortgage.Cents
 	ReceivedOn      mortgage.Date
 	Channel         PaymentChannel
-	Designation     PaymentDesignation
+	Designation     mortgage.Designation
 	ExternalRef     *string
 	RequestedBy     string
 	IdempotencyKey  string
 	RequestHash     []byte
 	CreatedAt       time.Time
 	PostedAt        *time.Time
+	ReversedAt      *time.Time
 	InterestCents   mortgage.Cents
 	PrincipalCents  mortgage.Cents
 	EscrowCents     mortgage.Cents
@@ -477,6 +491,19 @@ type Payment struct {
 	SuspenseCents   mortgage.Cents
 	FirstSeq        *int32
 	LastSeq         *int32
+}
+
+type PaymentReversal struct {
+	ID             uuid.UUID
+	PaymentID      uuid.UUID
+	Status         ReversalStatus
+	Reason         string
+	Refusal        *string
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+	PostedAt       *time.Time
 }
 
 type Property struct {

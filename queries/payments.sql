@@ -13,6 +13,39 @@ INSERT INTO payments (
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
 RETURNING *;
 
+-- InsertPayments records payments as received, all in one statement, and
+-- returns those it recorded. It leaves out, without an error, a payment whose
+-- idempotency key is taken, whose loan does not exist, or whose reference its
+-- loan has from this channel; an empty reference is none. Keys are taken in
+-- their order, so that two statements do not wait for each other in a circle.
+-- The two look-ups are not written as joins: a plan that read a whole table for
+-- a few hundred rows would be slower than all the rest.
+--
+-- name: InsertPayments :many
+INSERT INTO payments (
+  id, loan_id, amount_cents, received_on, channel, designation, external_ref,
+  requested_by, idempotency_key, request_hash
+)
+SELECT s.id, s.loan_id, s.amount_cents, s.received_on, s.channel, s.designation, s.external_ref,
+  s.requested_by, s.idempotency_key, s.request_hash
+FROM (
+  SELECT unnest(@id::uuid[]) AS id, unnest(@loan_id::bigint[]) AS loan_id,
+    unnest(@amount_cents::bigint[]) AS amount_cents, unnest(@received_on::date[]) AS received_on,
+    unnest(@channel::text[])::payment_channel AS channel,
+    unnest(@designation::text[])::payment_designation AS designation,
+    nullif(unnest(@external_ref::text[]), '') AS external_ref,
+    unnest(@requested_by::text[]) AS requested_by, unnest(@idempotency_key::text[]) AS idempotency_key,
+    unnest(@request_hash::bytea[]) AS request_hash
+) s
+WHERE (SELECT l.id FROM loans l WHERE l.id = s.loan_id) IS NOT NULL
+  AND (s.external_ref IS NULL OR (
+    SELECT p.id FROM payments p
+    WHERE p.loan_id = s.loan_id AND p.channel = s.channel AND p.external_ref = s.external_ref
+  ) IS NULL)
+ORDER BY s.requested_by, s.idempotency_key, s.id
+ON CONFLICT (requested_by, idempotency_key) DO NOTHING
+RETURNING *;
+
 -- GetPaymentByKey returns the payment that a principal sent under a key.
 --
 -- name: GetPaymentByKey :one
@@ -39,56 +72,59 @@ LIMIT @row_limit;
 SELECT id FROM payments WHERE id = ANY(@ids::uuid[]) AND status <> 'received' ORDER BY id LIMIT 10000;
 
 -- LockPaymentsToPost locks those of the given payments that wait to be posted,
--- and their loans in order of id, and returns what posting has to know. now is
+-- and, before them, their loans in order of id, and returns what posting has to know. now is
 -- the moment at which the books change.
 --
 -- name: LockPaymentsToPost :many
-SELECT p.id AS payment_id, p.amount_cents, p.received_on, p.requested_by,
-  l.id AS loan_id, l.status AS loan_status, l.rate_ppm, l.principal_and_interest_cents,
-  l.escrow_payment_cents, l.maturity_on, l.due_day, l.interest_method, l.application_order,
-  l.excess_policy, l.rounding, l.principal_cents, l.escrow_cents, l.suspense_cents,
-  l.late_charges_due_cents, l.next_due_on, l.last_seq, l.last_hash,
-  now()::timestamptz AS posted_at
+SELECT p.id AS payment_id, p.amount_cents, p.received_on, p.designation, p.requested_by,
+  sqlc.embed(l), now()::timestamptz AS posted_at
 FROM payments p
 JOIN loans l ON l.id = p.loan_id
 WHERE p.id = ANY(@ids::uuid[]) AND p.status = 'received'
 ORDER BY l.id, p.id
-FOR NO KEY UPDATE OF p, l;
+FOR NO KEY UPDATE OF l, p;
 
 -- PostPayments writes the outcome of posting in one statement: the transactions
--- that were added, each loan's new state, and each payment's end. It returns
--- how many payments it moved on from 'received', which must be all of them.
+-- that were added, each loan's new state, and what became of each payment. It
+-- returns how many payments it changed, which must be all of them.
 --
 -- name: PostPayments :one
 WITH added AS (
   INSERT INTO transactions (
-    loan_id, seq, kind, effective_on, posted_at, due_on, payment_id,
+    loan_id, seq, kind, effective_on, posted_at, due_on, payment_id, reverses,
     cash_cents, principal_cents, interest_income_cents, escrow_cents, suspense_cents,
     late_charges_receivable_cents, late_charge_income_cents, fees_receivable_cents, fee_income_cents,
     escrow_advance_cents, boarding_clearing_cents, rule, caused_by, hash
   )
   SELECT unnest(@tx_loan_id::bigint[]), unnest(@tx_seq::integer[]), unnest(@tx_kind::text[])::transaction_kind,
-    unnest(@tx_effective_on::date[]), @posted_at, unnest(@tx_due_on::date[]), unnest(@tx_payment_id::uuid[]),
+    unnest(@tx_effective_on::date[]), @posted_at, unnest(@tx_due_on::date[]), nullif(unnest(@tx_payment_id::text[]), '')::uuid,
+    nullif(unnest(@tx_reverses::integer[]), 0),
     unnest(@tx_cash::bigint[]), unnest(@tx_principal::bigint[]), unnest(@tx_interest_income::bigint[]),
     unnest(@tx_escrow::bigint[]), unnest(@tx_suspense::bigint[]),
-    unnest(@tx_late_charges_receivable::bigint[]), 0, 0, 0, 0, 0,
+    unnest(@tx_late_charges_receivable::bigint[]), unnest(@tx_late_charge_income::bigint[]), 0, 0, 0, 0,
     unnest(@tx_rule::text[]), unnest(@tx_caused_by::text[]), unnest(@tx_hash::bytea[])
 ), moved AS (
   UPDATE loans l SET status = s.status, principal_cents = s.principal_cents, escrow_cents = s.escrow_cents,
     suspense_cents = s.suspense_cents, late_charges_due_cents = s.late_charges_due_cents,
-    next_due_on = s.next_due_on, last_seq = s.last_seq, last_hash = s.last_hash, updated_at = @posted_at
+    next_due_on = s.next_due_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
+    last_effective_on = s.last_effective_on, last_receipt_id = nullif(s.last_receipt_id, '')::uuid,
+    last_seq = s.last_seq, last_hash = s.last_hash, updated_at = @posted_at
   FROM (
     SELECT unnest(@loan_id::bigint[]) AS id, unnest(@loan_status::text[])::loan_status AS status,
       unnest(@loan_principal::bigint[]) AS principal_cents, unnest(@loan_escrow::bigint[]) AS escrow_cents,
       unnest(@loan_suspense::bigint[]) AS suspense_cents,
       unnest(@loan_late_charges_due::bigint[]) AS late_charges_due_cents,
-      unnest(@loan_next_due_on::date[]) AS next_due_on, unnest(@loan_last_seq::integer[]) AS last_seq,
+      unnest(@loan_next_due_on::date[]) AS next_due_on, unnest(@loan_as_of_on::date[]) AS as_of_on,
+      unnest(@loan_late_charged_through_on::date[]) AS late_charged_through_on,
+      unnest(@loan_last_effective_on::date[]) AS last_effective_on,
+      unnest(@loan_last_receipt_id::text[]) AS last_receipt_id, unnest(@loan_last_seq::integer[]) AS last_seq,
       unnest(@loan_last_hash::bytea[]) AS last_hash
   ) s
   WHERE l.id = s.id
 ), ended AS (
   UPDATE payments p SET status = e.status, reason = nullif(e.reason, ''),
-    posted_at = CASE WHEN e.status = 'posted' THEN @posted_at END,
+    posted_at = coalesce(p.posted_at, CASE WHEN e.status = 'posted' THEN @posted_at::timestamptz END),
+    reversed_at = CASE WHEN e.status = 'reversed' THEN @posted_at::timestamptz END,
     interest_cents = e.interest_cents, principal_cents = e.principal_cents, escrow_cents = e.escrow_cents,
     late_charge_cents = e.late_charge_cents, suspense_cents = e.suspense_cents,
     first_seq = nullif(e.first_seq, 0), last_seq = nullif(e.last_seq, 0)
@@ -100,7 +136,67 @@ WITH added AS (
       unnest(@payment_suspense::bigint[]) AS suspense_cents,
       unnest(@payment_first_seq::integer[]) AS first_seq, unnest(@payment_last_seq::integer[]) AS last_seq
   ) e
-  WHERE p.id = e.id AND p.status = 'received'
+  WHERE p.id = e.id AND p.status IN ('received', 'posted')
   RETURNING p.id
 )
 SELECT count(*) FROM ended;
+
+-- ListReceipts returns all payments that count in a loan's books, in order of
+-- id. Whoever holds the loan's lock knows that they stay as they are.
+--
+-- name: ListReceipts :many
+SELECT id, amount_cents, received_on, designation FROM payments
+WHERE loan_id = $1 AND status = 'posted'
+ORDER BY id
+LIMIT 100000;
+
+-- LockReversalToPost locks a reversal that waits to be posted with its payment
+-- and its loan, and returns what posting has to know. It returns no row when
+-- the reversal was posted or rejected before.
+--
+-- name: LockReversalToPost :one
+SELECT r.id AS reversal_id, r.requested_by, p.id AS payment_id, p.status AS payment_status,
+  sqlc.embed(l), now()::timestamptz AS posted_at
+FROM payment_reversals r
+JOIN payments p ON p.id = r.payment_id
+JOIN loans l ON l.id = p.loan_id
+WHERE r.id = $1 AND r.status = 'requested'
+FOR NO KEY UPDATE OF l, p, r;
+
+-- InsertPaymentReversal records a wish to reverse a payment. It returns no row
+-- when the principal's idempotency key is taken.
+--
+-- name: InsertPaymentReversal :one
+INSERT INTO payment_reversals (id, payment_id, reason, requested_by, idempotency_key, request_hash)
+VALUES (@id, @payment_id, @reason, @requested_by, @idempotency_key, @request_hash)
+ON CONFLICT (requested_by, idempotency_key) DO NOTHING
+RETURNING *;
+
+-- GetPaymentReversal returns one reversal.
+--
+-- name: GetPaymentReversal :one
+SELECT * FROM payment_reversals WHERE id = $1;
+
+-- GetPaymentReversalByKey returns the reversal that a principal sent under a key.
+--
+-- name: GetPaymentReversalByKey :one
+SELECT * FROM payment_reversals WHERE requested_by = $1 AND idempotency_key = $2;
+
+-- ListFinishedReversals returns those of the given reversals that are no longer
+-- waiting to be posted.
+--
+-- name: ListFinishedReversals :many
+SELECT id FROM payment_reversals
+WHERE id = ANY(@ids::uuid[]) AND status <> 'requested'
+ORDER BY id
+LIMIT 10000;
+
+-- MarkReversalPosted ends a reversal that was carried out.
+--
+-- name: MarkReversalPosted :exec
+UPDATE payment_reversals SET status = 'posted', posted_at = @posted_at WHERE id = @id AND status = 'requested';
+
+-- MarkReversalRejected ends a reversal that a rule refuses.
+--
+-- name: MarkReversalRejected :exec
+UPDATE payment_reversals SET status = 'rejected', refusal = @refusal WHERE id = @id AND status = 'requested';

@@ -14,7 +14,7 @@ import (
 )
 
 const getPayment = `-- name: GetPayment :one
-SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq FROM payments WHERE id = $1
+SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq FROM payments WHERE id = $1
 `
 
 // GetPayment returns one payment.
@@ -36,6 +36,7 @@ func (q *Queries) GetPayment(ctx context.Context, id uuid.UUID) (Payment, error)
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.PostedAt,
+		&i.ReversedAt,
 		&i.InterestCents,
 		&i.PrincipalCents,
 		&i.EscrowCents,
@@ -48,7 +49,7 @@ func (q *Queries) GetPayment(ctx context.Context, id uuid.UUID) (Payment, error)
 }
 
 const getPaymentByKey = `-- name: GetPaymentByKey :one
-SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq FROM payments WHERE requested_by = $1 AND idempotency_key = $2
+SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq FROM payments WHERE requested_by = $1 AND idempotency_key = $2
 `
 
 // GetPaymentByKey returns the payment that a principal sent under a key.
@@ -70,6 +71,7 @@ func (q *Queries) GetPaymentByKey(ctx context.Context, requestedBy string, idemp
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.PostedAt,
+		&i.ReversedAt,
 		&i.InterestCents,
 		&i.PrincipalCents,
 		&i.EscrowCents,
@@ -77,6 +79,52 @@ func (q *Queries) GetPaymentByKey(ctx context.Context, requestedBy string, idemp
 		&i.SuspenseCents,
 		&i.FirstSeq,
 		&i.LastSeq,
+	)
+	return i, err
+}
+
+const getPaymentReversal = `-- name: GetPaymentReversal :one
+SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at FROM payment_reversals WHERE id = $1
+`
+
+// GetPaymentReversal returns one reversal.
+func (q *Queries) GetPaymentReversal(ctx context.Context, id uuid.UUID) (PaymentReversal, error) {
+	row := q.db.QueryRow(ctx, getPaymentReversal, id)
+	var i PaymentReversal
+	err := row.Scan(
+		&i.ID,
+		&i.PaymentID,
+		&i.Status,
+		&i.Reason,
+		&i.Refusal,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.PostedAt,
+	)
+	return i, err
+}
+
+const getPaymentReversalByKey = `-- name: GetPaymentReversalByKey :one
+SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at FROM payment_reversals WHERE requested_by = $1 AND idempotency_key = $2
+`
+
+// GetPaymentReversalByKey returns the reversal that a principal sent under a key.
+func (q *Queries) GetPaymentReversalByKey(ctx context.Context, requestedBy string, idempotencyKey string) (PaymentReversal, error) {
+	row := q.db.QueryRow(ctx, getPaymentReversalByKey, requestedBy, idempotencyKey)
+	var i PaymentReversal
+	err := row.Scan(
+		&i.ID,
+		&i.PaymentID,
+		&i.Status,
+		&i.Reason,
+		&i.Refusal,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.PostedAt,
 	)
 	return i, err
 }
@@ -90,7 +138,7 @@ INSERT INTO payments (
   $8, $9, $10
 )
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq
+RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq
 `
 
 type InsertPaymentParams struct {
@@ -99,7 +147,7 @@ type InsertPaymentParams struct {
 	AmountCents    mortgage.Cents
 	ReceivedOn     mortgage.Date
 	Channel        PaymentChannel
-	Designation    PaymentDesignation
+	Designation    mortgage.Designation
 	ExternalRef    *string
 	RequestedBy    string
 	IdempotencyKey string
@@ -138,6 +186,7 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) (P
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.PostedAt,
+		&i.ReversedAt,
 		&i.InterestCents,
 		&i.PrincipalCents,
 		&i.EscrowCents,
@@ -147,6 +196,149 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) (P
 		&i.LastSeq,
 	)
 	return i, err
+}
+
+const insertPaymentReversal = `-- name: InsertPaymentReversal :one
+INSERT INTO payment_reversals (id, payment_id, reason, requested_by, idempotency_key, request_hash)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (requested_by, idempotency_key) DO NOTHING
+RETURNING id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at
+`
+
+type InsertPaymentReversalParams struct {
+	ID             uuid.UUID
+	PaymentID      uuid.UUID
+	Reason         string
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+}
+
+// InsertPaymentReversal records a wish to reverse a payment. It returns no row
+// when the principal's idempotency key is taken.
+func (q *Queries) InsertPaymentReversal(ctx context.Context, arg InsertPaymentReversalParams) (PaymentReversal, error) {
+	row := q.db.QueryRow(ctx, insertPaymentReversal,
+		arg.ID,
+		arg.PaymentID,
+		arg.Reason,
+		arg.RequestedBy,
+		arg.IdempotencyKey,
+		arg.RequestHash,
+	)
+	var i PaymentReversal
+	err := row.Scan(
+		&i.ID,
+		&i.PaymentID,
+		&i.Status,
+		&i.Reason,
+		&i.Refusal,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.PostedAt,
+	)
+	return i, err
+}
+
+const insertPayments = `-- name: InsertPayments :many
+INSERT INTO payments (
+  id, loan_id, amount_cents, received_on, channel, designation, external_ref,
+  requested_by, idempotency_key, request_hash
+)
+SELECT s.id, s.loan_id, s.amount_cents, s.received_on, s.channel, s.designation, s.external_ref,
+  s.requested_by, s.idempotency_key, s.request_hash
+FROM (
+  SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS loan_id,
+    unnest($3::bigint[]) AS amount_cents, unnest($4::date[]) AS received_on,
+    unnest($5::text[])::payment_channel AS channel,
+    unnest($6::text[])::payment_designation AS designation,
+    nullif(unnest($7::text[]), '') AS external_ref,
+    unnest($8::text[]) AS requested_by, unnest($9::text[]) AS idempotency_key,
+    unnest($10::bytea[]) AS request_hash
+) s
+WHERE (SELECT l.id FROM loans l WHERE l.id = s.loan_id) IS NOT NULL
+  AND (s.external_ref IS NULL OR (
+    SELECT p.id FROM payments p
+    WHERE p.loan_id = s.loan_id AND p.channel = s.channel AND p.external_ref = s.external_ref
+  ) IS NULL)
+ORDER BY s.requested_by, s.idempotency_key, s.id
+ON CONFLICT (requested_by, idempotency_key) DO NOTHING
+RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq
+`
+
+type InsertPaymentsParams struct {
+	ID             []uuid.UUID
+	LoanID         []int64
+	AmountCents    []int64
+	ReceivedOn     []mortgage.Date
+	Channel        []string
+	Designation    []string
+	ExternalRef    []string
+	RequestedBy    []string
+	IdempotencyKey []string
+	RequestHash    [][]byte
+}
+
+// InsertPayments records payments as received, all in one statement, and
+// returns those it recorded. It leaves out, without an error, a payment whose
+// idempotency key is taken, whose loan does not exist, or whose reference its
+// loan has from this channel; an empty reference is none. Keys are taken in
+// their order, so that two statements do not wait for each other in a circle.
+// The two look-ups are not written as joins: a plan that read a whole table for
+// a few hundred rows would be slower than all the rest.
+func (q *Queries) InsertPayments(ctx context.Context, arg InsertPaymentsParams) ([]Payment, error) {
+	rows, err := q.db.Query(ctx, insertPayments,
+		arg.ID,
+		arg.LoanID,
+		arg.AmountCents,
+		arg.ReceivedOn,
+		arg.Channel,
+		arg.Designation,
+		arg.ExternalRef,
+		arg.RequestedBy,
+		arg.IdempotencyKey,
+		arg.RequestHash,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Payment{}
+	for rows.Next() {
+		var i Payment
+		if err := rows.Scan(
+			&i.ID,
+			&i.LoanID,
+			&i.Status,
+			&i.Reason,
+			&i.AmountCents,
+			&i.ReceivedOn,
+			&i.Channel,
+			&i.Designation,
+			&i.ExternalRef,
+			&i.RequestedBy,
+			&i.IdempotencyKey,
+			&i.RequestHash,
+			&i.CreatedAt,
+			&i.PostedAt,
+			&i.ReversedAt,
+			&i.InterestCents,
+			&i.PrincipalCents,
+			&i.EscrowCents,
+			&i.LateChargeCents,
+			&i.SuspenseCents,
+			&i.FirstSeq,
+			&i.LastSeq,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const listFinishedPayments = `-- name: ListFinishedPayments :many
@@ -175,8 +367,37 @@ func (q *Queries) ListFinishedPayments(ctx context.Context, ids []uuid.UUID) ([]
 	return items, nil
 }
 
+const listFinishedReversals = `-- name: ListFinishedReversals :many
+SELECT id FROM payment_reversals
+WHERE id = ANY($1::uuid[]) AND status <> 'requested'
+ORDER BY id
+LIMIT 10000
+`
+
+// ListFinishedReversals returns those of the given reversals that are no longer
+// waiting to be posted.
+func (q *Queries) ListFinishedReversals(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, listFinishedReversals, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listPayments = `-- name: ListPayments :many
-SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq FROM payments
+SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq FROM payments
 WHERE loan_id = $1 AND id < $2
 ORDER BY id DESC
 LIMIT $3
@@ -214,6 +435,7 @@ func (q *Queries) ListPayments(ctx context.Context, arg ListPaymentsParams) ([]P
 			&i.RequestHash,
 			&i.CreatedAt,
 			&i.PostedAt,
+			&i.ReversedAt,
 			&i.InterestCents,
 			&i.PrincipalCents,
 			&i.EscrowCents,
@@ -232,48 +454,69 @@ func (q *Queries) ListPayments(ctx context.Context, arg ListPaymentsParams) ([]P
 	return items, nil
 }
 
+const listReceipts = `-- name: ListReceipts :many
+SELECT id, amount_cents, received_on, designation FROM payments
+WHERE loan_id = $1 AND status = 'posted'
+ORDER BY id
+LIMIT 100000
+`
+
+type ListReceiptsRow struct {
+	ID          uuid.UUID
+	AmountCents mortgage.Cents
+	ReceivedOn  mortgage.Date
+	Designation mortgage.Designation
+}
+
+// ListReceipts returns all payments that count in a loan's books, in order of
+// id. Whoever holds the loan's lock knows that they stay as they are.
+func (q *Queries) ListReceipts(ctx context.Context, loanID int64) ([]ListReceiptsRow, error) {
+	rows, err := q.db.Query(ctx, listReceipts, loanID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListReceiptsRow{}
+	for rows.Next() {
+		var i ListReceiptsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.AmountCents,
+			&i.ReceivedOn,
+			&i.Designation,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockPaymentsToPost = `-- name: LockPaymentsToPost :many
-SELECT p.id AS payment_id, p.amount_cents, p.received_on, p.requested_by,
-  l.id AS loan_id, l.status AS loan_status, l.rate_ppm, l.principal_and_interest_cents,
-  l.escrow_payment_cents, l.maturity_on, l.due_day, l.interest_method, l.application_order,
-  l.excess_policy, l.rounding, l.principal_cents, l.escrow_cents, l.suspense_cents,
-  l.late_charges_due_cents, l.next_due_on, l.last_seq, l.last_hash,
-  now()::timestamptz AS posted_at
+SELECT p.id AS payment_id, p.amount_cents, p.received_on, p.designation, p.requested_by,
+  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, now()::timestamptz AS posted_at
 FROM payments p
 JOIN loans l ON l.id = p.loan_id
 WHERE p.id = ANY($1::uuid[]) AND p.status = 'received'
 ORDER BY l.id, p.id
-FOR NO KEY UPDATE OF p, l
+FOR NO KEY UPDATE OF l, p
 `
 
 type LockPaymentsToPostRow struct {
-	PaymentID                 uuid.UUID
-	AmountCents               mortgage.Cents
-	ReceivedOn                mortgage.Date
-	RequestedBy               string
-	LoanID                    int64
-	LoanStatus                LoanStatus
-	RatePpm                   mortgage.Rate
-	PrincipalAndInterestCents mortgage.Cents
-	EscrowPaymentCents        mortgage.Cents
-	MaturityOn                mortgage.Date
-	DueDay                    int16
-	InterestMethod            mortgage.InterestMethod
-	ApplicationOrder          mortgage.ApplicationOrder
-	ExcessPolicy              mortgage.ExcessPolicy
-	Rounding                  mortgage.Rounding
-	PrincipalCents            mortgage.Cents
-	EscrowCents               mortgage.Cents
-	SuspenseCents             mortgage.Cents
-	LateChargesDueCents       mortgage.Cents
-	NextDueOn                 mortgage.Date
-	LastSeq                   int32
-	LastHash                  []byte
-	PostedAt                  time.Time
+	PaymentID   uuid.UUID
+	AmountCents mortgage.Cents
+	ReceivedOn  mortgage.Date
+	Designation mortgage.Designation
+	RequestedBy string
+	Loan        Loan
+	PostedAt    time.Time
 }
 
 // LockPaymentsToPost locks those of the given payments that wait to be posted,
-// and their loans in order of id, and returns what posting has to know. now is
+// and, before them, their loans in order of id, and returns what posting has to know. now is
 // the moment at which the books change.
 func (q *Queries) LockPaymentsToPost(ctx context.Context, ids []uuid.UUID) ([]LockPaymentsToPostRow, error) {
 	rows, err := q.db.Query(ctx, lockPaymentsToPost, ids)
@@ -288,25 +531,45 @@ func (q *Queries) LockPaymentsToPost(ctx context.Context, ids []uuid.UUID) ([]Lo
 			&i.PaymentID,
 			&i.AmountCents,
 			&i.ReceivedOn,
+			&i.Designation,
 			&i.RequestedBy,
-			&i.LoanID,
-			&i.LoanStatus,
-			&i.RatePpm,
-			&i.PrincipalAndInterestCents,
-			&i.EscrowPaymentCents,
-			&i.MaturityOn,
-			&i.DueDay,
-			&i.InterestMethod,
-			&i.ApplicationOrder,
-			&i.ExcessPolicy,
-			&i.Rounding,
-			&i.PrincipalCents,
-			&i.EscrowCents,
-			&i.SuspenseCents,
-			&i.LateChargesDueCents,
-			&i.NextDueOn,
-			&i.LastSeq,
-			&i.LastHash,
+			&i.Loan.ID,
+			&i.Loan.LoanNumber,
+			&i.Loan.Name,
+			&i.Loan.PropertyID,
+			&i.Loan.Status,
+			&i.Loan.OriginalPrincipalCents,
+			&i.Loan.RatePpm,
+			&i.Loan.PrincipalAndInterestCents,
+			&i.Loan.EscrowPaymentCents,
+			&i.Loan.OriginatedOn,
+			&i.Loan.MaturityOn,
+			&i.Loan.DueDay,
+			&i.Loan.InterestMethod,
+			&i.Loan.ApplicationOrder,
+			&i.Loan.ExcessPolicy,
+			&i.Loan.Rounding,
+			&i.Loan.LateChargeGraceDays,
+			&i.Loan.LateChargeRatePpm,
+			&i.Loan.LateChargeMinimumCents,
+			&i.Loan.LateChargeMaximumCents,
+			&i.Loan.BoardedNextDueOn,
+			&i.Loan.BoardedAt,
+			&i.Loan.BoardedBy,
+			&i.Loan.IdempotencyKey,
+			&i.Loan.RequestHash,
+			&i.Loan.PrincipalCents,
+			&i.Loan.EscrowCents,
+			&i.Loan.SuspenseCents,
+			&i.Loan.LateChargesDueCents,
+			&i.Loan.NextDueOn,
+			&i.Loan.AsOfOn,
+			&i.Loan.LateChargedThroughOn,
+			&i.Loan.LastEffectiveOn,
+			&i.Loan.LastReceiptID,
+			&i.Loan.LastSeq,
+			&i.Loan.LastHash,
+			&i.Loan.UpdatedAt,
 			&i.PostedAt,
 		); err != nil {
 			return nil, err
@@ -319,94 +582,199 @@ func (q *Queries) LockPaymentsToPost(ctx context.Context, ids []uuid.UUID) ([]Lo
 	return items, nil
 }
 
+const lockReversalToPost = `-- name: LockReversalToPost :one
+SELECT r.id AS reversal_id, r.requested_by, p.id AS payment_id, p.status AS payment_status,
+  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, now()::timestamptz AS posted_at
+FROM payment_reversals r
+JOIN payments p ON p.id = r.payment_id
+JOIN loans l ON l.id = p.loan_id
+WHERE r.id = $1 AND r.status = 'requested'
+FOR NO KEY UPDATE OF l, p, r
+`
+
+type LockReversalToPostRow struct {
+	ReversalID    uuid.UUID
+	RequestedBy   string
+	PaymentID     uuid.UUID
+	PaymentStatus PaymentStatus
+	Loan          Loan
+	PostedAt      time.Time
+}
+
+// LockReversalToPost locks a reversal that waits to be posted with its payment
+// and its loan, and returns what posting has to know. It returns no row when
+// the reversal was posted or rejected before.
+func (q *Queries) LockReversalToPost(ctx context.Context, id uuid.UUID) (LockReversalToPostRow, error) {
+	row := q.db.QueryRow(ctx, lockReversalToPost, id)
+	var i LockReversalToPostRow
+	err := row.Scan(
+		&i.ReversalID,
+		&i.RequestedBy,
+		&i.PaymentID,
+		&i.PaymentStatus,
+		&i.Loan.ID,
+		&i.Loan.LoanNumber,
+		&i.Loan.Name,
+		&i.Loan.PropertyID,
+		&i.Loan.Status,
+		&i.Loan.OriginalPrincipalCents,
+		&i.Loan.RatePpm,
+		&i.Loan.PrincipalAndInterestCents,
+		&i.Loan.EscrowPaymentCents,
+		&i.Loan.OriginatedOn,
+		&i.Loan.MaturityOn,
+		&i.Loan.DueDay,
+		&i.Loan.InterestMethod,
+		&i.Loan.ApplicationOrder,
+		&i.Loan.ExcessPolicy,
+		&i.Loan.Rounding,
+		&i.Loan.LateChargeGraceDays,
+		&i.Loan.LateChargeRatePpm,
+		&i.Loan.LateChargeMinimumCents,
+		&i.Loan.LateChargeMaximumCents,
+		&i.Loan.BoardedNextDueOn,
+		&i.Loan.BoardedAt,
+		&i.Loan.BoardedBy,
+		&i.Loan.IdempotencyKey,
+		&i.Loan.RequestHash,
+		&i.Loan.PrincipalCents,
+		&i.Loan.EscrowCents,
+		&i.Loan.SuspenseCents,
+		&i.Loan.LateChargesDueCents,
+		&i.Loan.NextDueOn,
+		&i.Loan.AsOfOn,
+		&i.Loan.LateChargedThroughOn,
+		&i.Loan.LastEffectiveOn,
+		&i.Loan.LastReceiptID,
+		&i.Loan.LastSeq,
+		&i.Loan.LastHash,
+		&i.Loan.UpdatedAt,
+		&i.PostedAt,
+	)
+	return i, err
+}
+
+const markReversalPosted = `-- name: MarkReversalPosted :exec
+UPDATE payment_reversals SET status = 'posted', posted_at = $1 WHERE id = $2 AND status = 'requested'
+`
+
+// MarkReversalPosted ends a reversal that was carried out.
+func (q *Queries) MarkReversalPosted(ctx context.Context, postedAt *time.Time, iD uuid.UUID) error {
+	_, err := q.db.Exec(ctx, markReversalPosted, postedAt, iD)
+	return err
+}
+
+const markReversalRejected = `-- name: MarkReversalRejected :exec
+UPDATE payment_reversals SET status = 'rejected', refusal = $1 WHERE id = $2 AND status = 'requested'
+`
+
+// MarkReversalRejected ends a reversal that a rule refuses.
+func (q *Queries) MarkReversalRejected(ctx context.Context, refusal *string, iD uuid.UUID) error {
+	_, err := q.db.Exec(ctx, markReversalRejected, refusal, iD)
+	return err
+}
+
 const postPayments = `-- name: PostPayments :one
 WITH added AS (
   INSERT INTO transactions (
-    loan_id, seq, kind, effective_on, posted_at, due_on, payment_id,
+    loan_id, seq, kind, effective_on, posted_at, due_on, payment_id, reverses,
     cash_cents, principal_cents, interest_income_cents, escrow_cents, suspense_cents,
     late_charges_receivable_cents, late_charge_income_cents, fees_receivable_cents, fee_income_cents,
     escrow_advance_cents, boarding_clearing_cents, rule, caused_by, hash
   )
   SELECT unnest($1::bigint[]), unnest($2::integer[]), unnest($3::text[])::transaction_kind,
-    unnest($4::date[]), $5, unnest($6::date[]), unnest($7::uuid[]),
-    unnest($8::bigint[]), unnest($9::bigint[]), unnest($10::bigint[]),
-    unnest($11::bigint[]), unnest($12::bigint[]),
-    unnest($13::bigint[]), 0, 0, 0, 0, 0,
-    unnest($14::text[]), unnest($15::text[]), unnest($16::bytea[])
+    unnest($4::date[]), $5, unnest($6::date[]), nullif(unnest($7::text[]), '')::uuid,
+    nullif(unnest($8::integer[]), 0),
+    unnest($9::bigint[]), unnest($10::bigint[]), unnest($11::bigint[]),
+    unnest($12::bigint[]), unnest($13::bigint[]),
+    unnest($14::bigint[]), unnest($15::bigint[]), 0, 0, 0, 0,
+    unnest($16::text[]), unnest($17::text[]), unnest($18::bytea[])
 ), moved AS (
   UPDATE loans l SET status = s.status, principal_cents = s.principal_cents, escrow_cents = s.escrow_cents,
     suspense_cents = s.suspense_cents, late_charges_due_cents = s.late_charges_due_cents,
-    next_due_on = s.next_due_on, last_seq = s.last_seq, last_hash = s.last_hash, updated_at = $5
+    next_due_on = s.next_due_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
+    last_effective_on = s.last_effective_on, last_receipt_id = nullif(s.last_receipt_id, '')::uuid,
+    last_seq = s.last_seq, last_hash = s.last_hash, updated_at = $5
   FROM (
-    SELECT unnest($17::bigint[]) AS id, unnest($18::text[])::loan_status AS status,
-      unnest($19::bigint[]) AS principal_cents, unnest($20::bigint[]) AS escrow_cents,
-      unnest($21::bigint[]) AS suspense_cents,
-      unnest($22::bigint[]) AS late_charges_due_cents,
-      unnest($23::date[]) AS next_due_on, unnest($24::integer[]) AS last_seq,
-      unnest($25::bytea[]) AS last_hash
+    SELECT unnest($19::bigint[]) AS id, unnest($20::text[])::loan_status AS status,
+      unnest($21::bigint[]) AS principal_cents, unnest($22::bigint[]) AS escrow_cents,
+      unnest($23::bigint[]) AS suspense_cents,
+      unnest($24::bigint[]) AS late_charges_due_cents,
+      unnest($25::date[]) AS next_due_on, unnest($26::date[]) AS as_of_on,
+      unnest($27::date[]) AS late_charged_through_on,
+      unnest($28::date[]) AS last_effective_on,
+      unnest($29::text[]) AS last_receipt_id, unnest($30::integer[]) AS last_seq,
+      unnest($31::bytea[]) AS last_hash
   ) s
   WHERE l.id = s.id
 ), ended AS (
   UPDATE payments p SET status = e.status, reason = nullif(e.reason, ''),
-    posted_at = CASE WHEN e.status = 'posted' THEN $5 END,
+    posted_at = coalesce(p.posted_at, CASE WHEN e.status = 'posted' THEN $5::timestamptz END),
+    reversed_at = CASE WHEN e.status = 'reversed' THEN $5::timestamptz END,
     interest_cents = e.interest_cents, principal_cents = e.principal_cents, escrow_cents = e.escrow_cents,
     late_charge_cents = e.late_charge_cents, suspense_cents = e.suspense_cents,
     first_seq = nullif(e.first_seq, 0), last_seq = nullif(e.last_seq, 0)
   FROM (
-    SELECT unnest($26::uuid[]) AS id, unnest($27::text[])::payment_status AS status,
-      unnest($28::text[]) AS reason,
-      unnest($29::bigint[]) AS interest_cents, unnest($30::bigint[]) AS principal_cents,
-      unnest($31::bigint[]) AS escrow_cents, unnest($32::bigint[]) AS late_charge_cents,
-      unnest($33::bigint[]) AS suspense_cents,
-      unnest($34::integer[]) AS first_seq, unnest($35::integer[]) AS last_seq
+    SELECT unnest($32::uuid[]) AS id, unnest($33::text[])::payment_status AS status,
+      unnest($34::text[]) AS reason,
+      unnest($35::bigint[]) AS interest_cents, unnest($36::bigint[]) AS principal_cents,
+      unnest($37::bigint[]) AS escrow_cents, unnest($38::bigint[]) AS late_charge_cents,
+      unnest($39::bigint[]) AS suspense_cents,
+      unnest($40::integer[]) AS first_seq, unnest($41::integer[]) AS last_seq
   ) e
-  WHERE p.id = e.id AND p.status = 'received'
+  WHERE p.id = e.id AND p.status IN ('received', 'posted')
   RETURNING p.id
 )
 SELECT count(*) FROM ended
 `
 
 type PostPaymentsParams struct {
-	TxLoanID                []int64
-	TxSeq                   []int32
-	TxKind                  []string
-	TxEffectiveOn           []mortgage.Date
-	PostedAt                time.Time
-	TxDueOn                 []mortgage.Date
-	TxPaymentID             []uuid.UUID
-	TxCash                  []int64
-	TxPrincipal             []int64
-	TxInterestIncome        []int64
-	TxEscrow                []int64
-	TxSuspense              []int64
-	TxLateChargesReceivable []int64
-	TxRule                  []string
-	TxCausedBy              []string
-	TxHash                  [][]byte
-	LoanID                  []int64
-	LoanStatus              []string
-	LoanPrincipal           []int64
-	LoanEscrow              []int64
-	LoanSuspense            []int64
-	LoanLateChargesDue      []int64
-	LoanNextDueOn           []mortgage.Date
-	LoanLastSeq             []int32
-	LoanLastHash            [][]byte
-	PaymentID               []uuid.UUID
-	PaymentStatus           []string
-	PaymentReason           []string
-	PaymentInterest         []int64
-	PaymentPrincipal        []int64
-	PaymentEscrow           []int64
-	PaymentLateCharge       []int64
-	PaymentSuspense         []int64
-	PaymentFirstSeq         []int32
-	PaymentLastSeq          []int32
+	TxLoanID                 []int64
+	TxSeq                    []int32
+	TxKind                   []string
+	TxEffectiveOn            []mortgage.Date
+	PostedAt                 time.Time
+	TxDueOn                  []mortgage.Date
+	TxPaymentID              []string
+	TxReverses               []int32
+	TxCash                   []int64
+	TxPrincipal              []int64
+	TxInterestIncome         []int64
+	TxEscrow                 []int64
+	TxSuspense               []int64
+	TxLateChargesReceivable  []int64
+	TxLateChargeIncome       []int64
+	TxRule                   []string
+	TxCausedBy               []string
+	TxHash                   [][]byte
+	LoanID                   []int64
+	LoanStatus               []string
+	LoanPrincipal            []int64
+	LoanEscrow               []int64
+	LoanSuspense             []int64
+	LoanLateChargesDue       []int64
+	LoanNextDueOn            []mortgage.Date
+	LoanAsOfOn               []mortgage.Date
+	LoanLateChargedThroughOn []mortgage.Date
+	LoanLastEffectiveOn      []mortgage.Date
+	LoanLastReceiptID        []string
+	LoanLastSeq              []int32
+	LoanLastHash             [][]byte
+	PaymentID                []uuid.UUID
+	PaymentStatus            []string
+	PaymentReason            []string
+	PaymentInterest          []int64
+	PaymentPrincipal         []int64
+	PaymentEscrow            []int64
+	PaymentLateCharge        []int64
+	PaymentSuspense          []int64
+	PaymentFirstSeq          []int32
+	PaymentLastSeq           []int32
 }
 
 // PostPayments writes the outcome of posting in one statement: the transactions
-// that were added, each loan's new state, and each payment's end. It returns
-// how many payments it moved on from 'received', which must be all of them.
+// that were added, each loan's new state, and what became of each payment. It
+// returns how many payments it changed, which must be all of them.
 func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (int64, error) {
 	row := q.db.QueryRow(ctx, postPayments,
 		arg.TxLoanID,
@@ -416,12 +784,14 @@ func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (int
 		arg.PostedAt,
 		arg.TxDueOn,
 		arg.TxPaymentID,
+		arg.TxReverses,
 		arg.TxCash,
 		arg.TxPrincipal,
 		arg.TxInterestIncome,
 		arg.TxEscrow,
 		arg.TxSuspense,
 		arg.TxLateChargesReceivable,
+		arg.TxLateChargeIncome,
 		arg.TxRule,
 		arg.TxCausedBy,
 		arg.TxHash,
@@ -432,6 +802,10 @@ func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (int
 		arg.LoanSuspense,
 		arg.LoanLateChargesDue,
 		arg.LoanNextDueOn,
+		arg.LoanAsOfOn,
+		arg.LoanLateChargedThroughOn,
+		arg.LoanLastEffectiveOn,
+		arg.LoanLastReceiptID,
 		arg.LoanLastSeq,
 		arg.LoanLastHash,
 		arg.PaymentID,

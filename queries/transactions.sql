@@ -25,3 +25,18 @@ SELECT * FROM transactions
 WHERE loan_id = @loan_id AND seq > @after_seq AND seq <= @up_to_seq
 ORDER BY seq
 LIMIT @row_limit;
+
+-- ListLiveTransactions returns a loan's transactions after the boarding that
+-- stand: neither reversals nor reversed, in order of seq.
+--
+-- name: ListLiveTransactions :many
+SELECT t.* FROM transactions t
+WHERE t.loan_id = $1 AND t.seq > 1 AND t.kind <> 'reversal'
+  AND NOT EXISTS (SELECT FROM transactions r WHERE r.loan_id = t.loan_id AND r.reverses = t.seq)
+ORDER BY t.seq
+LIMIT 100000;
+
+-- GetBoarding returns a loan's first transaction.
+--
+-- name: GetBoarding :one
+SELECT * FROM transactions WHERE loan_id = $1 AND seq = 1;

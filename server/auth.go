@@ -21,18 +21,20 @@ import (
 
 // Scopes. A token has some of them; an operation needs one.
 const (
-	ScopeLoansRead     = "loans:read"
-	ScopeLoansWrite    = "loans:write"
-	ScopePaymentsRead  = "payments:read"
-	ScopePaymentsWrite = "payments:write"
+	ScopeLoansRead       = "loans:read"
+	ScopeLoansWrite      = "loans:write"
+	ScopePaymentsRead    = "payments:read"
+	ScopePaymentsWrite   = "payments:write"
+	ScopePaymentsReverse = "payments:reverse"
 )
 
 // Scopes lists every scope, with what it allows.
 var Scopes = map[string]string{
-	ScopeLoansRead:     "Read loans, their transactions and schedules.",
-	ScopeLoansWrite:    "Board loans.",
-	ScopePaymentsRead:  "Read payments.",
-	ScopePaymentsWrite: "Submit payments.",
+	ScopeLoansRead:       "Read loans, their transactions and schedules.",
+	ScopeLoansWrite:      "Board loans.",
+	ScopePaymentsRead:    "Read payments.",
+	ScopePaymentsWrite:   "Submit payments.",
+	ScopePaymentsReverse: "Reverse payments.",
 }
 
 // tokenTable is what authentication needs of the table of tokens.

@@ -15,19 +15,19 @@ import (
 //
 //nolint:lll // Tags cannot be broken.
 type payment struct {
-	PaymentID   uuid.UUID                  `json:"payment_id" format:"uuid"`
-	LoanID      int64                      `json:"loan_id"`
-	Status      queries.PaymentStatus      `json:"status" enum:"received,posted,rejected" doc:"received: stored, and waiting to be posted. posted: in the loan's books. rejected: refused by a rule; the loan is unchanged."`
-	Reason      string                     `json:"reason,omitzero" doc:"The rule that refused it; only with status rejected."`
-	AmountCents mortgage.Cents             `json:"amount_cents"`
-	ReceivedOn  date                       `json:"received_on"`
-	Channel     queries.PaymentChannel     `json:"channel"`
-	Designation queries.PaymentDesignation `json:"designation"`
-	ExternalRef string                     `json:"external_ref,omitzero"`
-	RequestedBy string                     `json:"requested_by"`
-	CreatedAt   time.Time                  `json:"created_at"`
-	PostedAt    time.Time                  `json:"posted_at,omitzero"`
-	Split       *split                     `json:"split,omitzero" nullable:"false" doc:"Where the money went; only with status posted."`
+	PaymentID   uuid.UUID              `json:"payment_id" format:"uuid"`
+	LoanID      int64                  `json:"loan_id"`
+	Status      queries.PaymentStatus  `json:"status" enum:"received,posted,rejected,reversed" doc:"received: stored, and waiting to be posted. posted: in the loan's books. rejected: refused by a rule; the loan is unchanged. reversed: posted and then undone."`
+	Reason      string                 `json:"reason,omitzero" doc:"The rule that refused it; only with status rejected."`
+	AmountCents mortgage.Cents         `json:"amount_cents"`
+	ReceivedOn  date                   `json:"received_on"`
+	Channel     queries.PaymentChannel `json:"channel"`
+	Designation mortgage.Designation   `json:"designation"`
+	ExternalRef string                 `json:"external_ref,omitzero"`
+	RequestedBy string                 `json:"requested_by"`
+	CreatedAt   time.Time              `json:"created_at"`
+	PostedAt    time.Time              `json:"posted_at,omitzero"`
+	Split       *split                 `json:"split,omitzero" nullable:"false" doc:"Where the money went; only with status posted."`
 }
 
 // split is where a posted payment went. The amounts sum to the payment's; only

@@ -43,11 +43,11 @@ func (s *Server) routePayments() {
 //
 //nolint:lll // Tags cannot be broken.
 type submission struct {
-	AmountCents mortgage.Cents             `json:"amount_cents" minimum:"1" maximum:"10000000000"`
-	ReceivedOn  date                       `json:"received_on" doc:"The day the money reached the servicer; the borrower is credited as of it. Not before 1970 and not after tomorrow (UTC)."`
-	Channel     queries.PaymentChannel     `json:"channel" enum:"portal,ach,lockbox,wire,check,phone,branch"`
-	Designation queries.PaymentDesignation `json:"designation,omitzero" enum:"periodic" default:"periodic" doc:"What the money is for."`
-	ExternalRef string                     `json:"external_ref,omitzero" minLength:"1" maxLength:"100" doc:"The sender's own reference: one payment for each loan, channel and reference."`
+	AmountCents mortgage.Cents         `json:"amount_cents" minimum:"1" maximum:"10000000000"`
+	ReceivedOn  date                   `json:"received_on" doc:"The day the money reached the servicer; the borrower is credited as of it. Not before 1970 and not after tomorrow (UTC)."`
+	Channel     queries.PaymentChannel `json:"channel" enum:"portal,ach,lockbox,wire,check,phone,branch"`
+	Designation mortgage.Designation   `json:"designation,omitzero" enum:"periodic,principal,escrow,late_charge" default:"periodic" doc:"What the money is for. periodic: what the note asks for, installments first. principal: installments that are due, then principal. escrow and late_charge: just that."`
+	ExternalRef string                 `json:"external_ref,omitzero" minLength:"1" maxLength:"100" doc:"The sender's own reference: one payment for each loan, channel and reference."`
 }
 
 //nolint:lll // Tags cannot be broken.

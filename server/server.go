@@ -41,10 +41,11 @@ type Server struct {
 	q    *queries.Queries
 	jobs *river.Client[pgx.Tx]
 
-	log      *slog.Logger
-	metrics  metrics
-	tokens   *tokenCache
-	payments *waiters // for payments to be posted or rejected
+	log       *slog.Logger
+	metrics   metrics
+	tokens    *tokenCache
+	payments  *waiters // for payments to be posted or rejected
+	reversals *waiters // for reversals to be posted or rejected
 
 	router   *chi.Mux
 	api      huma.API
@@ -60,6 +61,8 @@ func New(o Options) (*Server, error) {
 	s.db, s.q, s.jobs = o.DB, q, o.Jobs
 	s.routeLoans()
 	s.routePayments()
+	s.reversals = newWaiters(q.ListFinishedReversals, o.Log)
+	s.routeReversals()
 	return s, s.routeDocs()
 }
 
@@ -107,7 +110,12 @@ func (s *Server) OpenAPI() []byte { return s.contract }
 
 // StopWaiting answers all long polls with what is known, and lets no more wait.
 // Call it when shutdown begins, or the HTTP server would wait for them.
-func (s *Server) StopWaiting() { s.payments.close() }
+func (s *Server) StopWaiting() {
+	s.payments.close()
+	if s.reversals != nil {
+		s.reversals.close()
+	}
+}
 
 // Close waits for what the server still writes.
 func (s *Server) Close() {

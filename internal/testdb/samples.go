@@ -126,7 +126,7 @@ func Payment(
 	hash := sha256.Sum256(id[:])
 	arg := queries.InsertPaymentParams{
 		ID: id, LoanID: loan.ID, AmountCents: loan.PrincipalAndInterestCents + loan.EscrowPaymentCents,
-		ReceivedOn: loan.NextDueOn, Channel: queries.PaymentChannelAch, Designation: queries.PaymentDesignationPeriodic,
+		ReceivedOn: loan.NextDueOn, Channel: queries.PaymentChannelAch, Designation: mortgage.ForPeriodic,
 		ExternalRef: nil, RequestedBy: "testdb", IdempotencyKey: id.String(), RequestHash: hash[:],
 	}
 	for _, edit := range edits {
@@ -137,6 +137,25 @@ func Payment(
 		t.Fatalf("testdb: insert payment: %v", err)
 	}
 	return payment
+}
+
+// Reversal stores a wish to reverse the payment, because it came back for want
+// of funds, and returns its row.
+func Reversal(t testing.TB, db queries.DBTX, payment queries.Payment) queries.PaymentReversal {
+	t.Helper()
+	id, err := uuid.NewV7()
+	if err != nil {
+		t.Fatalf("testdb: reversal id: %v", err)
+	}
+	hash := sha256.Sum256(id[:])
+	reversal, err := queries.New(db).InsertPaymentReversal(t.Context(), queries.InsertPaymentReversalParams{
+		ID: id, PaymentID: payment.ID, Reason: "R01",
+		RequestedBy: "testdb", IdempotencyKey: id.String(), RequestHash: hash[:],
+	})
+	if err != nil {
+		t.Fatalf("testdb: insert reversal: %v", err)
+	}
+	return reversal
 }
 
 // Borrower stores a person who is liable on the loan, and returns the id.

@@ -1,0 +1,173 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"loanserve/mortgage"
+	"loanserve/queries"
+)
+
+// postBehind posts payments of which one belongs before what the books hold:
+// what was posted too early is reversed and posted again after it.
+func (l *loanInHand) postBehind(ctx context.Context, q *queries.Queries, w *writing, wishes []wish) error {
+	h, err := l.history(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, wish := range wishes {
+		h.Receipts = append(h.Receipts, wish.receipt)
+	}
+	ends, err := l.correct(ctx, q, w, h, wishes[0].requestedBy)
+	if err != nil {
+		return err
+	}
+	for _, wish := range wishes {
+		if _, ok := ends[wish.id]; !ok {
+			return broken(fmt.Errorf("payment %s is not in the books it was added to", wish.id))
+		}
+		w.outcome.posted++
+	}
+	return nil
+}
+
+// withdraw takes a posted payment out of the loan's history.
+func (l *loanInHand) withdraw(
+	ctx context.Context, q *queries.Queries, w *writing, payment uuid.UUID, causedBy string,
+) error {
+	h, err := l.history(ctx, q)
+	if err != nil {
+		return err
+	}
+	before := len(h.Receipts)
+	h.Receipts = slices.DeleteFunc(h.Receipts, func(r mortgage.Receipt) bool { return r.Ref == payment.String() })
+	if len(h.Receipts) != before-1 {
+		return broken(fmt.Errorf("payment %s is not in the books it should leave", payment))
+	}
+	if _, err := l.correct(ctx, q, w, h, causedBy); err != nil {
+		return err
+	}
+	w.end(payment, queries.PaymentStatusReversed, "", mortgage.Postings{}, 0, 0)
+	return nil
+}
+
+// history reads all that happened to the loan.
+func (l *loanInHand) history(ctx context.Context, q *queries.Queries) (mortgage.History, error) {
+	opening, err := q.GetBoarding(ctx, l.id)
+	if err != nil {
+		return mortgage.History{}, fmt.Errorf("get boarding: %w", err)
+	}
+	rows, err := q.ListReceipts(ctx, l.id)
+	if err != nil {
+		return mortgage.History{}, fmt.Errorf("list receipts: %w", err)
+	}
+	h := mortgage.History{
+		Boarded: mortgage.State{
+			Principal: opening.PrincipalCents, Escrow: -opening.EscrowCents, Suspense: -opening.SuspenseCents,
+			LateChargesDue: opening.LateChargesReceivableCents, NextDueOn: l.boardedNextDueOn,
+			AsOf: l.terms.BoardedOn, LateChargedThrough: 0,
+		},
+		Receipts: make([]mortgage.Receipt, len(rows)),
+		Through:  l.state.AsOf,
+	}
+	for i, r := range rows {
+		h.Receipts[i] = mortgage.Receipt{
+			Ref: r.ID.String(), Amount: r.AmountCents, ReceivedOn: r.ReceivedOn, Designation: r.Designation,
+		}
+	}
+	return h, nil
+}
+
+// correct makes the loan's books those of the history, and returns where the
+// payments stand in the ledger that moved there.
+func (l *loanInHand) correct(
+	ctx context.Context, q *queries.Queries, w *writing, h mortgage.History, causedBy string,
+) (map[uuid.UUID]span, error) {
+	have, err := l.live(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	state, want, err := l.terms.Books(h)
+	if err != nil {
+		return nil, broken(err)
+	}
+	spans := map[uuid.UUID]span{}
+	for _, step := range mortgage.Correct(have, want) {
+		w.add(l, step, causedBy)
+		if step.Reverses != 0 || step.Ref == "" {
+			continue
+		}
+		id, err := uuid.Parse(step.Ref)
+		if err != nil {
+			return nil, broken(fmt.Errorf("payment reference: %w", err))
+		}
+		spans[id] = spans[id].with(l.seq)
+	}
+	for id, s := range spans {
+		w.end(id, queries.PaymentStatusPosted, "", splitOf(want, id.String()), s.first, s.last)
+	}
+	l.state = state
+	l.lastOn, l.lastRef = endOf(h, want)
+	w.keep(l)
+	return spans, nil
+}
+
+// live reads the transactions that stand.
+func (l *loanInHand) live(ctx context.Context, q *queries.Queries) ([]mortgage.Posted, error) {
+	rows, err := q.ListLiveTransactions(ctx, l.id)
+	if err != nil {
+		return nil, fmt.Errorf("list transactions: %w", err)
+	}
+	have := make([]mortgage.Posted, len(rows))
+	for i := range rows {
+		have[i] = postedOf(&rows[i])
+	}
+	return have, nil
+}
+
+// postedOf returns a stored transaction as the arithmetic knows it.
+func postedOf(row *queries.Transaction) mortgage.Posted {
+	p := mortgage.Posted{Seq: row.Seq, Entry: mortgage.Entry{
+		Kind: row.Kind, EffectiveOn: row.EffectiveOn, DueOn: row.DueOn, Rule: mortgage.Rule(row.Rule), Ref: "",
+		Postings: mortgage.Postings{
+			Cash: row.CashCents, Principal: row.PrincipalCents, InterestIncome: row.InterestIncomeCents,
+			Escrow: row.EscrowCents, Suspense: row.SuspenseCents,
+			LateChargesReceivable: row.LateChargesReceivableCents, LateChargeIncome: row.LateChargeIncomeCents,
+			FeesReceivable: row.FeesReceivableCents, FeeIncome: row.FeeIncomeCents,
+			EscrowAdvance: row.EscrowAdvanceCents, BoardingClearing: row.BoardingClearingCents,
+		},
+	}}
+	if row.PaymentID != nil {
+		p.Ref = row.PaymentID.String()
+	}
+	return p
+}
+
+// endOf returns the last day with an entry, and the last payment of that day.
+func endOf(h mortgage.History, entries []mortgage.Entry) (on mortgage.Date, ref string) {
+	for _, e := range entries {
+		on = max(on, e.EffectiveOn)
+	}
+	for _, r := range h.Receipts {
+		if r.ReceivedOn == on {
+			ref = max(ref, r.Ref)
+		}
+	}
+	return on, ref
+}
+
+// span is where a payment's transactions stand among its loan's.
+type span struct {
+	first, last int32
+}
+
+func (s span) with(seq int32) span {
+	if s.first == 0 {
+		s.first = seq
+	}
+	s.last = seq
+	return s
+}

@@ -1,0 +1,100 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"loanserve/queries"
+)
+
+// The rules that refuse a reversal, by the code that is stored with it and
+// explained in docs/problems.md.
+const (
+	refusalNotPosted    = "payment_not_posted"
+	refusalLoanArchived = reasonLoanArchived
+)
+
+// ReversePaymentArgs names the reversal to carry out.
+type ReversePaymentArgs struct {
+	ReversalID uuid.UUID `json:"reversal_id"`
+}
+
+// Kind is stored with every job, so it never changes.
+func (ReversePaymentArgs) Kind() string { return "reverse_payment" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (ReversePaymentArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueuePayments, MaxAttempts: postPaymentAttempts}
+}
+
+// ReversePayment takes a payment out of its loan's history: its transactions
+// are reversed as of their original days, and what was posted on top of them is
+// reversed and posted again. Nothing is edited, and all of it is one
+// transaction.
+type ReversePayment struct {
+	river.WorkerDefaults[ReversePaymentArgs]
+
+	DB DB
+}
+
+// Timeout implements river.Worker.
+func (*ReversePayment) Timeout(*river.Job[ReversePaymentArgs]) time.Duration {
+	return postPaymentTimeout
+}
+
+// Work carries the reversal out, once. One that a rule refuses is rejected, and
+// that completes the job.
+func (w *ReversePayment) Work(ctx context.Context, job *river.Job[ReversePaymentArgs]) error {
+	err := pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) error {
+		return reverse(ctx, queries.New(tx), job.Args.ReversalID)
+	})
+	if err != nil {
+		return fmt.Errorf("reverse %s: %w", job.Args.ReversalID, err)
+	}
+	return nil
+}
+
+func reverse(ctx context.Context, q *queries.Queries, id uuid.UUID) error {
+	row, err := q.LockReversalToPost(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // An earlier attempt committed.
+	}
+	if err != nil {
+		return fmt.Errorf("lock reversal: %w", err)
+	}
+	if refusal := refusalOf(&row); refusal != "" {
+		err := q.MarkReversalRejected(ctx, &refusal, id)
+		if err != nil {
+			return fmt.Errorf("mark reversal rejected: %w", err)
+		}
+		return nil
+	}
+	w := newWriting(row.PostedAt)
+	if err := newLoanInHand(&row.Loan).withdraw(ctx, q, w, row.PaymentID, row.RequestedBy); err != nil {
+		return fmt.Errorf("loan %d: %w", row.Loan.ID, err)
+	}
+	if err := w.write(ctx, q); err != nil {
+		return err
+	}
+	if err := q.MarkReversalPosted(ctx, &row.PostedAt, id); err != nil {
+		return fmt.Errorf("mark reversal posted: %w", err)
+	}
+	return nil
+}
+
+func refusalOf(row *queries.LockReversalToPostRow) string {
+	switch {
+	case row.PaymentStatus != queries.PaymentStatusPosted:
+		return refusalNotPosted
+	case row.Loan.Status == queries.LoanStatusArchived:
+		return refusalLoanArchived
+	default:
+		return ""
+	}
+}

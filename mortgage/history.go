@@ -1,0 +1,121 @@
+package mortgage
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+)
+
+// History is all that happened to a loan since it was boarded.
+type History struct {
+	Boarded  State
+	Receipts []Receipt // that count, in any order: none that was reversed
+	Through  Date      // the day up to which time has passed
+}
+
+// Books returns the entries that the history leads to, after the boarding, and
+// the state at its end. It depends on what happened and not on when it became
+// known: receipts are taken in the order of their days, and on one day in the
+// order of their references, each after what that day itself brings.
+//
+// Money that was accepted before it became known that the loan was paid off by
+// then is held for whoever sent it.
+func (t Terms) Books(h History) (State, []Entry, error) {
+	receipts := slices.SortedFunc(slices.Values(h.Receipts), Receipt.compare)
+	s, all := h.Boarded, []Entry(nil)
+	for _, r := range receipts {
+		after, entries, err := t.postInOrder(s, r)
+		if errors.Is(err, ErrPaidOff) {
+			after, entries, err = r.keep(t, s)
+		}
+		if err != nil {
+			return State{}, nil, err
+		}
+		s, all = after, append(all, entries...)
+	}
+	s, entries, err := t.Advance(s, h.Through)
+	return s, append(all, entries...), err
+}
+
+// compare orders receipts as the borrower is credited.
+func (r Receipt) compare(o Receipt) int {
+	return cmp.Or(cmp.Compare(r.ReceivedOn, o.ReceivedOn), cmp.Compare(r.Ref, o.Ref))
+}
+
+// postInOrder lets time pass up to the receipt and applies it.
+func (t Terms) postInOrder(s State, r Receipt) (State, []Entry, error) {
+	s, entries, err := t.Advance(s, r.ReceivedOn)
+	if err != nil {
+		return State{}, nil, err
+	}
+	s, more, err := r.Happen(t, s)
+	return s, append(entries, more...), err
+}
+
+// Post applies a receipt to books that hold nothing later than it, and returns
+// the same as Books would with it. The clock may have run on: then it runs
+// again from the receipt, and finds what the new money changes.
+func (t Terms) Post(s State, r Receipt) (State, []Entry, error) {
+	through := s.AsOf
+	s, entries, err := t.postInOrder(s, r)
+	if err != nil || r.ReceivedOn >= through {
+		return s, entries, err
+	}
+	s.AsOf = min(through, max(r.ReceivedOn, t.BoardedOn))
+	s, more, err := t.Advance(s, through)
+	return s, append(entries, more...), err
+}
+
+// Follows says whether a receipt comes after all that the books hold: after the
+// last day that has an entry, or on that day and after the last receipt.
+func (r Receipt) Follows(lastOn Date, lastRef string) bool {
+	return r.ReceivedOn > lastOn || r.ReceivedOn == lastOn && r.Ref > lastRef
+}
+
+// Posted is an entry as it stands in the ledger.
+type Posted struct {
+	Seq int32
+	Entry
+}
+
+// Correction is one step that makes the books right: an entry to add, which
+// undoes the transaction Reverses unless that is zero.
+type Correction struct {
+	Reverses int32
+	Entry
+}
+
+// Correct returns the steps from the books as they are to the books as they
+// should be. What is right up to the first difference stays. After it everything
+// is undone, the latest first, by exact opposites as of their original days, and
+// added again as it should be. The entries of one receipt stay together.
+func Correct(have []Posted, want []Entry) []Correction {
+	same := 0
+	for same < min(len(have), len(want)) && have[same].Entry == want[same] {
+		same++
+	}
+	for same > 0 && same < max(len(have), len(want)) && cuts(have, want, same) {
+		same--
+	}
+	var steps []Correction
+	for _, p := range slices.Backward(have[same:]) {
+		steps = append(steps, Correction{Reverses: p.Seq, Entry: p.opposite()})
+	}
+	for _, e := range want[same:] {
+		steps = append(steps, Correction{Entry: e})
+	}
+	return steps
+}
+
+// cuts says whether the entries before and after a place are of one receipt.
+func cuts(have []Posted, want []Entry, at int) bool {
+	before := have[at-1].Ref
+	return before != "" &&
+		(at < len(have) && have[at].Ref == before || at < len(want) && want[at].Ref == before)
+}
+
+// opposite returns the entry that undoes e.
+func (e Entry) opposite() Entry {
+	e.Kind, e.Rule, e.Postings = KindReversal, RuleCorrection, Postings{}.Minus(e.Postings)
+	return e
+}
