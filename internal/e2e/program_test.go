@@ -37,6 +37,7 @@ func TestProgram(t *testing.T) {
 		"idempotency": testIdempotency,
 		"hostile":     testHostile,
 		"regz":        testRegZ,
+		"curtailment": testCurtailment,
 		"migrations":  testRefusesPendingMigrations,
 	} {
 		t.Run(name, func(t *testing.T) {
