@@ -59,43 +59,39 @@ func (t Terms) heldSettlement(s State) (Entry, bool, error) {
 }
 
 // nextLateCharge returns the late charge that is assessed next if nobody pays.
+// An installment that will be left out once those before it have repaid all
+// principal bears none.
 func (t Terms) nextLateCharge(s State) (Entry, bool, error) {
 	p := t.LateCharge
 	if p.Rate == 0 && p.Minimum == 0 {
 		return Entry{}, false, nil
 	}
-	dueOn := s.NextDueOn
-	for dueOn <= s.LateChargedThrough || p.AssessedOn(dueOn) <= max(t.BoardedOn, s.AsOf) {
-		next, err := dueOn.AddMonths(1, t.DueDay)
-		if err != nil || next > t.MaturityOn {
-			return Entry{}, false, nil //nolint:nilerr // After the last date there is none.
+	paid := s // as if the installments before were
+	for {
+		in, ok, err := t.NextInstallment(paid)
+		if err != nil || !ok {
+			return Entry{}, false, err
 		}
-		dueOn = next
+		if in.DueOn > s.LateChargedThrough && p.AssessedOn(in.DueOn) > max(t.BoardedOn, s.AsOf) {
+			return t.lateCharge(in)
+		}
+		paid, err = t.After(paid, settlement(in, in.Total(), 0, in.DueOn))
+		if err != nil {
+			return Entry{}, false, err
+		}
 	}
-	overdue, err := t.overdue(s, dueOn)
-	if err != nil {
-		return Entry{}, false, err
-	}
-	amount, err := p.Amount(overdue)
+}
+
+// lateCharge assesses the late charge for an installment. The note charges a
+// monthly payment that is overdue, so that a balloon counts as one and no more.
+func (t Terms) lateCharge(in Installment) (Entry, bool, error) {
+	amount, err := t.LateCharge.Amount(min(in.Interest+in.Principal, t.PrincipalAndInterest))
 	if err != nil || amount == 0 {
 		return Entry{}, false, err
 	}
 	return Entry{
-		Kind: KindLateCharge, EffectiveOn: p.AssessedOn(dueOn), DueOn: dueOn, Rule: RuleLateChargeAssessed,
+		Kind: KindLateCharge, EffectiveOn: t.LateCharge.AssessedOn(in.DueOn), DueOn: in.DueOn,
+		Rule:     RuleLateChargeAssessed,
 		Postings: Postings{LateChargesReceivable: amount, LateChargeIncome: -amount},
 	}, true, nil
-}
-
-// overdue returns the principal and interest of the unpaid installment. Of one
-// after the oldest it is the note's payment: what it will divide into depends on
-// those before it.
-func (t Terms) overdue(s State, dueOn Date) (Cents, error) {
-	in, ok, err := t.NextInstallment(s)
-	if err != nil || !ok {
-		return 0, err
-	}
-	if dueOn == in.DueOn {
-		return in.Interest + in.Principal, nil
-	}
-	return min(t.PrincipalAndInterest, s.Principal), nil
 }

@@ -24,17 +24,24 @@ func (t Terms) Books(h History) (State, []Entry, error) {
 	receipts := slices.SortedFunc(slices.Values(h.Receipts), Receipt.compare)
 	s, all := h.Boarded, []Entry(nil)
 	for _, r := range receipts {
-		after, entries, err := t.postInOrder(s, r)
+		now, entries, err := t.Advance(s, r.ReceivedOn)
+		if err != nil {
+			return State{}, nil, err
+		}
+		after, more, err := r.Happen(t, now)
 		if errors.Is(err, ErrPaidOff) {
-			after, entries, err = r.keep(t, s)
+			after, more, err = r.keep(t, now)
 		}
 		if err != nil {
 			return State{}, nil, err
 		}
-		s, all = after, append(all, entries...)
+		s, all = after, append(append(all, entries...), more...)
 	}
 	s, entries, err := t.Advance(s, h.Through)
-	return s, append(all, entries...), err
+	if err != nil {
+		return State{}, nil, err
+	}
+	return s, append(all, entries...), nil
 }
 
 // compare orders receipts as the borrower is credited.
@@ -42,28 +49,26 @@ func (r Receipt) compare(o Receipt) int {
 	return cmp.Or(cmp.Compare(r.ReceivedOn, o.ReceivedOn), cmp.Compare(r.Ref, o.Ref))
 }
 
-// postInOrder lets time pass up to the receipt and applies it.
-func (t Terms) postInOrder(s State, r Receipt) (State, []Entry, error) {
+// Post applies a receipt to books that hold nothing later than it, and returns
+// the same as Books would with it. The clock may have run on: then it runs
+// again from the receipt, and finds what the new money changes. It refuses what
+// Happen refuses.
+func (t Terms) Post(s State, r Receipt) (State, []Entry, error) {
+	through := s.AsOf
 	s, entries, err := t.Advance(s, r.ReceivedOn)
 	if err != nil {
 		return State{}, nil, err
 	}
-	s, more, err := r.Happen(t, s)
-	return s, append(entries, more...), err
-}
-
-// Post applies a receipt to books that hold nothing later than it, and returns
-// the same as Books would with it. The clock may have run on: then it runs
-// again from the receipt, and finds what the new money changes.
-func (t Terms) Post(s State, r Receipt) (State, []Entry, error) {
-	through := s.AsOf
-	s, entries, err := t.postInOrder(s, r)
-	if err != nil || r.ReceivedOn >= through {
-		return s, entries, err
+	s, own, err := r.Happen(t, s)
+	if err != nil {
+		return State{}, nil, err
 	}
-	s.AsOf = min(through, max(r.ReceivedOn, t.BoardedOn))
-	s, more, err := t.Advance(s, through)
-	return s, append(entries, more...), err
+	s.AsOf = max(r.ReceivedOn, t.BoardedOn)
+	s, later, err := t.Advance(s, through)
+	if err != nil {
+		return State{}, nil, err
+	}
+	return s, slices.Concat(entries, own, later), nil
 }
 
 // Follows says whether a receipt comes after all that the books hold: after the

@@ -65,9 +65,10 @@ type Receipt struct {
 // then follows the loan's excess policy. The cash of the entries always sums to
 // the amount.
 //
-// Money designated for escrow or for late charges goes there, and what late
-// charges do not take is held. Money designated for principal satisfies what is
-// due, and all else repays principal; neither the due date nor the payment moves.
+// Money designated for escrow or for late charges goes there. What late charges
+// do not take is held, unless it makes up an installment that is due. Money
+// designated for principal satisfies what is due, and all else repays principal;
+// a curtailment moves neither the due date nor the payment.
 //
 // It returns ErrNotAmount for an amount out of range, ErrNotDate for no date of
 // receipt, and ErrPaidOff when no principal is owed.
@@ -89,6 +90,7 @@ func (r Receipt) Happen(t Terms, s State) (State, []Entry, error) {
 		a.depositInEscrow()
 	case ForLateCharge:
 		a.payLateCharges()
+		a.installmentsDue() // What is over joins held money, and may make up a periodic payment.
 		a.hold(RuleDesignated)
 	case ForPrincipal:
 		a.installmentsDue()
