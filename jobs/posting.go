@@ -22,6 +22,7 @@ var errInvariant = errors.New("broken invariant")
 const (
 	reasonLoanPaidOff  = "loan_paid_off"
 	reasonLoanArchived = "loan_archived"
+	reasonPayoffShort  = "payoff_short"
 )
 
 // postOutcome counts what became of a set of payments.
@@ -119,8 +120,8 @@ func (l *loanInHand) postInOrder(wishes []wish) (results []inOrderResult, inOrde
 			return nil, false, nil
 		}
 		after, entries, err := l.terms.Post(state, w.receipt)
-		if errors.Is(err, mortgage.ErrPaidOff) {
-			results = append(results, inOrderResult{wish: w, entries: nil, reason: reasonLoanPaidOff})
+		if reason := refusal(err); reason != "" {
+			results = append(results, inOrderResult{wish: w, entries: nil, reason: reason})
 			continue
 		}
 		if err != nil {
@@ -134,6 +135,18 @@ func (l *loanInHand) postInOrder(wishes []wish) (results []inOrderResult, inOrde
 	}
 	l.state, l.lastOn, l.lastRef = state, lastOn, lastRef
 	return results, true, nil
+}
+
+// refusal returns the reason for which a rule refuses a payment, or "".
+func refusal(err error) string {
+	switch {
+	case errors.Is(err, mortgage.ErrPaidOff):
+		return reasonLoanPaidOff
+	case errors.Is(err, mortgage.ErrPayoffShort):
+		return reasonPayoffShort
+	default:
+		return ""
+	}
 }
 
 // broken marks an error that no attempt can mend.

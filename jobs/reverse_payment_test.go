@@ -141,3 +141,43 @@ func TestPostDesignatedPayments(t *testing.T) {
 	}
 	requireSoundBooks(t, tx, loan.ID)
 }
+
+// A payoff pays everything or is refused; and when it comes back, the loan is
+// as it was.
+func TestPostPayoff(t *testing.T) {
+	t.Parallel()
+	tx := testdb.Tx(t)
+	q := queries.New(tx)
+	loan := testdb.Loan(t, tx, regZ)
+	before := state(t, tx, loan.ID)
+	payOff := func(amount mortgage.Cents) queries.Payment {
+		payment := testdb.Payment(t, tx, loan, received(amount, "2026-01-21"), func(p *queries.InsertPaymentParams) {
+			p.Designation = mortgage.ForPayoff
+		})
+		require.NoError(t, work(t, tx, payment.ID))
+		got, err := q.GetPayment(t.Context(), payment.ID)
+		require.NoError(t, err)
+		return got
+	}
+	const total = 187_500_00 + 359_59 // with 20 days of interest at 3.5 %
+
+	short := payOff(total - 1)
+	require.Equal(t, queries.PaymentStatusRejected, short.Status)
+	require.Equal(t, "payoff_short", *short.Reason)
+	require.Equal(t, before, state(t, tx, loan.ID))
+
+	paid := payOff(total + 5_00)
+	require.Equal(t, queries.PaymentStatusPosted, paid.Status)
+	require.Equal(t, mortgage.Cents(359_59), paid.InterestCents)
+	require.Equal(t, mortgage.Cents(5_00), paid.SuspenseCents)
+	row, err := q.GetLoan(t.Context(), loan.ID)
+	require.NoError(t, err)
+	require.Equal(t, queries.LoanStatusPaidOff, row.Status)
+
+	reverse(t, tx, testdb.Reversal(t, tx, paid).ID)
+	require.Equal(t, before, state(t, tx, loan.ID))
+	row, err = q.GetLoan(t.Context(), loan.ID)
+	require.NoError(t, err)
+	require.Equal(t, queries.LoanStatusActive, row.Status)
+	requireSoundBooks(t, tx, loan.ID)
+}

@@ -22,11 +22,11 @@ CREATE TYPE document_kind AS ENUM (
 );
 CREATE TYPE payment_status AS ENUM ('received', 'posted', 'rejected', 'reversed');
 CREATE TYPE payment_channel AS ENUM ('portal', 'ach', 'lockbox', 'wire', 'check', 'phone', 'branch');
-CREATE TYPE payment_designation AS ENUM ('periodic', 'principal', 'escrow', 'late_charge');
+CREATE TYPE payment_designation AS ENUM ('periodic', 'principal', 'escrow', 'late_charge', 'payoff');
 CREATE TYPE reversal_status AS ENUM ('requested', 'posted', 'rejected');
 CREATE TYPE transaction_kind AS ENUM (
   'boarding', 'installment', 'unapplied', 'curtailment', 'escrow_deposit', 'late_charge', 'late_charge_payment',
-  'reversal'
+  'payoff', 'reversal'
 );
 
 CREATE TABLE borrowers (
@@ -147,7 +147,7 @@ CREATE TABLE payments (
 
   posted_at          timestamptz,
   reversed_at        timestamptz,
-  interest_cents     bigint NOT NULL DEFAULT 0 CHECK (interest_cents >= 0),
+  interest_cents     bigint NOT NULL DEFAULT 0, -- negative where a payoff gives unearned interest back
   principal_cents    bigint NOT NULL DEFAULT 0 CHECK (principal_cents >= 0),
   escrow_cents       bigint NOT NULL DEFAULT 0 CHECK (escrow_cents >= 0),
   late_charge_cents  bigint NOT NULL DEFAULT 0 CHECK (late_charge_cents >= 0),

@@ -19,6 +19,8 @@ const (
 	KindEscrowDeposit Kind = "escrow_deposit"
 	// KindLateCharge assesses the late charge for one installment.
 	KindLateCharge Kind = "late_charge"
+	// KindPayoff repays all that is owed.
+	KindPayoff Kind = "payoff"
 	// KindReversal is the exact opposite of an earlier entry.
 	KindReversal Kind = "reversal"
 	// KindLateChargePayment pays late charges that were assessed before.
@@ -50,6 +52,8 @@ const (
 	// RuleCorrection: something earlier became known later, and what was posted
 	// on top of it is undone before it is posted again.
 	RuleCorrection Rule = "correction"
+	// RulePayoff: principal, interest to the day of receipt and late charges.
+	RulePayoff Rule = "Fannie Mae F-1-09 payoff"
 	// RuleOverpayment: the money exceeds all that is owed and is held for the
 	// borrower.
 	RuleOverpayment Rule = "overpayment"

@@ -19,7 +19,8 @@ type History struct {
 // order of their references, each after what that day itself brings.
 //
 // Money that was accepted before it became known that the loan was paid off by
-// then is held for whoever sent it.
+// then, or that it does not suffice for the payoff it was meant to be, is held
+// for whoever sent it.
 func (t Terms) Books(h History) (State, []Entry, error) {
 	receipts := slices.SortedFunc(slices.Values(h.Receipts), Receipt.compare)
 	s, all := h.Boarded, []Entry(nil)
@@ -29,7 +30,7 @@ func (t Terms) Books(h History) (State, []Entry, error) {
 			return State{}, nil, err
 		}
 		after, more, err := r.Happen(t, now)
-		if errors.Is(err, ErrPaidOff) {
+		if errors.Is(err, ErrPaidOff) || errors.Is(err, ErrPayoffShort) {
 			after, more, err = r.keep(t, now)
 		}
 		if err != nil {

@@ -44,6 +44,8 @@ const (
 	ForEscrow Designation = "escrow"
 	// ForLateCharge pays late charges that were assessed, whatever is due.
 	ForLateCharge Designation = "late_charge"
+	// ForPayoff repays everything, or is refused.
+	ForPayoff Designation = "payoff"
 )
 
 // Receipt is money received for a loan.
@@ -92,6 +94,8 @@ func (r Receipt) Happen(t Terms, s State) (State, []Entry, error) {
 		a.payLateCharges()
 		a.installmentsDue() // What is over joins held money, and may make up a periodic payment.
 		a.hold(RuleDesignated)
+	case ForPayoff:
+		a.payOff()
 	case ForPrincipal:
 		a.installmentsDue()
 		a.curtail()

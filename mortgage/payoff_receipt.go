@@ -1,0 +1,48 @@
+package mortgage
+
+import "errors"
+
+// ErrPayoffShort reports money that does not pay the loan off.
+var ErrPayoffShort = errors.New("the amount does not pay the loan off")
+
+// PayoffQuote returns what pays the loan off on the day the money is received.
+// A loan in the order of FHA owes interest for that day too (24 CFR 203.558);
+// see Payoff for the rest.
+func (t Terms) PayoffQuote(s State, on Date) (PayoffQuote, error) {
+	paidTo, err := t.InterestPaidTo(s)
+	if err != nil {
+		return PayoffQuote{}, err
+	}
+	return Payoff(PayoffRequest{
+		InterestMethod: t.InterestMethod, Rate: t.Rate, Rounding: t.Rounding, DueDay: t.DueDay,
+		InterestPaidTo: paidTo, PayoffOn: on, IncludePayoffDay: t.ApplicationOrder == FHAOrder,
+		Principal: s.Principal, CarriedInterest: 0, LateCharges: s.LateChargesDue, Fees: 0, EscrowAdvance: 0,
+		Suspense: s.Suspense, Escrow: s.Escrow,
+	})
+}
+
+// payOff repays everything: principal, interest to the day, late charges, with
+// held money first. What is over is held for the borrower, and so is escrow,
+// which is never netted (12 CFR 1024.34(b)). Money that falls short changes
+// nothing: ErrPayoffShort.
+func (a *application) payOff() {
+	q, err := a.terms.PayoffQuote(a.state, a.on)
+	switch {
+	case err != nil:
+		a.err = err
+	case a.cash < q.Total:
+		a.err = ErrPayoffShort
+	default:
+		a.add(Entry{
+			Kind: KindPayoff, EffectiveOn: a.on, Rule: RulePayoff,
+			Postings: Postings{
+				Cash:                  max(q.Total, 0),
+				Suspense:              a.state.Suspense + min(q.Total, 0),
+				InterestIncome:        -q.Interest,
+				Principal:             -q.Principal,
+				LateChargesReceivable: -q.LateCharges,
+			},
+		})
+		a.hold(RuleOverpayment)
+	}
+}
