@@ -109,7 +109,8 @@ func TestPostBackDatedPayment(t *testing.T) {
 	requireSoundBooks(t, tx, loan.ID)
 	var reversed int
 	err := tx.QueryRow(t.Context(), `SELECT count(*) FROM transactions r JOIN transactions c
-  ON c.loan_id = r.loan_id AND c.seq = r.reverses WHERE r.loan_id = $1 AND c.kind = 'late_charge'`, loan.ID).Scan(&reversed)
+  ON c.loan_id = r.loan_id AND c.seq = r.reverses
+WHERE r.loan_id = $1 AND c.kind = 'late_charge'`, loan.ID).Scan(&reversed)
 	require.NoError(t, err)
 	require.Equal(t, 2, reversed, "the charges of February and of March, which was credited to February")
 	got, err := queries.New(tx).GetPayment(t.Context(), found.ID)

@@ -14,8 +14,6 @@ import (
 )
 
 // boarding is what a client says of a loan that it hands over.
-//
-//nolint:lll // Tags cannot be broken.
 type boarding struct {
 	LoanNumber  string       `json:"loan_number" maxLength:"40" pattern:"^[A-Za-z0-9][A-Za-z0-9._/-]*$" patternDescription:"1 to 40 letters, digits and . _ / -, a letter or digit first"`
 	Name        string       `json:"name" minLength:"1" maxLength:"200"`

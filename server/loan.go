@@ -9,8 +9,6 @@ import (
 
 // loan is a loan as the API shows it. What describes people and things rather
 // than money is only in the answer for a single loan.
-//
-//nolint:lll // Tags cannot be broken.
 type loan struct {
 	LoanID     int64              `json:"loan_id"`
 	LoanNumber string             `json:"loan_number" doc:"What people call the loan."`
@@ -44,8 +42,6 @@ type loan struct {
 }
 
 // lateCharge is the note's rule for late charges.
-//
-//nolint:lll // Tags cannot be broken.
 type lateCharge struct {
 	GraceDays    int16           `json:"grace_days" minimum:"0" maximum:"60" doc:"Days after the due date without a charge."`
 	RatePpm      mortgage.Rate   `json:"rate_ppm" minimum:"0" maximum:"200000" doc:"Millionths of the overdue principal and interest; 50000 is 5 %."`
@@ -62,8 +58,6 @@ type borrower struct {
 }
 
 // property is what secures a loan.
-//
-//nolint:lll // Tags cannot be broken.
 type property struct {
 	Street     string `json:"street" minLength:"1" maxLength:"200"`
 	City       string `json:"city" minLength:"1" maxLength:"100"`
@@ -72,8 +66,6 @@ type property struct {
 }
 
 // escrowLine is a bill that escrow pays.
-//
-//nolint:lll // Tags cannot be broken.
 type escrowLine struct {
 	Kind        queries.EscrowLineKind `json:"kind" enum:"county_tax,city_tax,school_tax,hazard_insurance,flood_insurance,wind_insurance,mortgage_insurance,hoa"`
 	Payee       string                 `json:"payee" minLength:"1" maxLength:"200"`

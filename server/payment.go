@@ -12,8 +12,6 @@ import (
 )
 
 // payment is money received for a loan, as the API shows it.
-//
-//nolint:lll // Tags cannot be broken.
 type payment struct {
 	PaymentID   uuid.UUID              `json:"payment_id" format:"uuid"`
 	LoanID      int64                  `json:"loan_id"`
@@ -32,8 +30,6 @@ type payment struct {
 
 // split is where a posted payment went. The amounts sum to the payment's; only
 // suspense may be negative, where money held before was used as well.
-//
-//nolint:lll // Tags cannot be broken.
 type split struct {
 	InterestCents   mortgage.Cents `json:"interest_cents"`
 	PrincipalCents  mortgage.Cents `json:"principal_cents"`

@@ -40,8 +40,6 @@ const retryAfterSeconds = "2"
 
 // problem is an RFC 9457 answer, and the error that leads to one. It never
 // carries a rejected value or anything of the inside.
-//
-//nolint:lll // Tags cannot be broken.
 type problem struct {
 	Type      string  `json:"type" doc:"URI reference of this sort of problem." example:"/problems/invalid"`
 	Title     string  `json:"title" doc:"What this sort of problem is called." example:"The request is not valid"`
@@ -58,8 +56,6 @@ type problem struct {
 
 // fault is one mistake in a request and the place where it was made: one of
 // pointer, parameter and header.
-//
-//nolint:lll // Tags cannot be broken.
 type fault struct {
 	Pointer   *string `json:"pointer,omitzero" nullable:"false" doc:"JSON Pointer (RFC 6901) into the request body; empty for the body itself." example:"/amount_cents"`
 	Parameter string  `json:"parameter,omitzero" doc:"A path or query parameter." example:"limit"`

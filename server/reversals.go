@@ -34,8 +34,6 @@ func (s *Server) routeReversals() {
 }
 
 // reversal is a wish that a payment be undone, as the API shows it.
-//
-//nolint:lll // Tags cannot be broken.
 type reversal struct {
 	ReversalID  uuid.UUID              `json:"reversal_id" format:"uuid"`
 	PaymentID   uuid.UUID              `json:"payment_id" format:"uuid"`
@@ -67,7 +65,6 @@ func acceptedReversal(row queries.PaymentReversal) reversal {
 	}
 }
 
-//nolint:lll // Tags cannot be broken.
 type reversePaymentInput struct {
 	PaymentID uuid.UUID `path:"payment_id" format:"uuid"`
 	Key       string    `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`

@@ -12,8 +12,6 @@ import (
 // cli is every command with every setting. The tag "setting" names a flag's
 // environment variable, which is also its name in a configuration file; the tag
 // "secret" lets the value come from a file of its own. See settings.go.
-//
-//nolint:lll // Tags cannot be broken.
 type cli struct {
 	Config    string    `placeholder:"FILE" type:"path" setting:"LOANSERVE_CONFIG" help:"File of NAME=VALUE lines, where NAME is one of the variables named here."`
 	LogLevel  logLevel  `placeholder:"LEVEL" default:"info" setting:"LOANSERVE_LOG_LEVEL" help:"debug, info, warn or error; info otherwise."`
@@ -29,15 +27,11 @@ type cli struct {
 }
 
 // databaseFlags are for every command that needs a database.
-//
-//nolint:lll // Tags cannot be broken.
 type databaseFlags struct {
 	DatabaseURL databaseURL `name:"database-url" required:"" placeholder:"URL" setting:"DATABASE_URL" secret:"" help:"PostgreSQL to use: postgres://user@host:5432/database."`
 }
 
 // processFlags are for the commands that stay up.
-//
-//nolint:lll // Tags cannot be broken.
 type processFlags struct {
 	databaseFlags
 

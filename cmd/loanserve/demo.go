@@ -11,8 +11,6 @@ import (
 )
 
 // demoCommand shows the engine at work.
-//
-//nolint:lll // Tags cannot be broken.
 type demoCommand struct {
 	migrateDemoFlags
 
@@ -22,8 +20,6 @@ type demoCommand struct {
 }
 
 // migrateDemoFlags name the database, all of them optional.
-//
-//nolint:lll // Tags cannot be broken.
 type migrateDemoFlags struct {
 	DatabaseURL        databaseURL `name:"database-url" placeholder:"URL" setting:"DATABASE_URL" secret:"" help:"PostgreSQL database that holds nothing but an earlier demo; otherwise a private one, removed at the end."`
 	MigrateDatabaseURL databaseURL `name:"migrate-database-url" placeholder:"URL" setting:"MIGRATE_DATABASE_URL" secret:"" help:"The same database by a login that may become loanserve_owner; otherwise that of --database-url."`

@@ -19,8 +19,6 @@ type migrateCommand struct {
 
 // migrateFlags are for migrating, which has a login of its own in a strict
 // deployment.
-//
-//nolint:lll // Tags cannot be broken.
 type migrateFlags struct {
 	MigrateDatabaseURL databaseURL `name:"migrate-database-url" placeholder:"URL" setting:"MIGRATE_DATABASE_URL" secret:"" help:"PostgreSQL by a login that may become loanserve_owner; otherwise that of --database-url."`
 	DatabaseURL        databaseURL `name:"database-url" placeholder:"URL" setting:"DATABASE_URL" secret:"" help:"PostgreSQL to use: postgres://user@host:5432/database."`

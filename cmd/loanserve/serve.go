@@ -6,8 +6,6 @@ import (
 )
 
 // serveCommand serves the API, and works jobs as well when asked to.
-//
-//nolint:lll // Tags cannot be broken.
 type serveCommand struct {
 	processFlags
 
@@ -23,8 +21,6 @@ func (s *serveCommand) Run(ctx context.Context, p *program, c *cli) error {
 }
 
 // workCommand works jobs.
-//
-//nolint:lll // Tags cannot be broken.
 type workCommand struct {
 	processFlags
 

@@ -17,12 +17,13 @@ func testCurtailment(t *testing.T, p *program) {
 	body := strings.Replace(regZLoan("CURTAIL-1"), `"escrow_payment_cents":15804`, `"escrow_payment_cents":0`, 1)
 	loan := p.mustRequest(serve, http.StatusCreated, http.MethodPost, "/v1/loans", body).header.Get("Location")
 
+	extra := strings.Replace(paymentOf(1000_00, "2026-01-10"), "periodic", "principal", 1)
 	var first string
 	for _, step := range []struct {
 		key, body, principal, nextDueOn string
 	}{
 		{"one", paymentOf(841_96, "2026-01-01"), "18720492", "2026-02-01"},
-		{"curtailment", strings.Replace(paymentOf(1000_00, "2026-01-10"), "periodic", "principal", 1), "18620492", "2026-02-01"},
+		{"curtailment", extra, "18620492", "2026-02-01"},
 		{"two", paymentOf(841_96, "2026-01-20"), "18590606", "2026-03-01"},
 	} {
 		accepted := p.mustRequest(serve, http.StatusAccepted, http.MethodPost, loan+"/payments", step.body,
@@ -39,12 +40,15 @@ func testCurtailment(t *testing.T, p *program) {
 	}
 
 	const reason = `{"reason":"R01"}`
-	accepted := p.mustRequest(serve, http.StatusAccepted, http.MethodPost, first+"/reversals", reason, "Idempotency-Key", "r")
-	reversal := p.mustRequest(serve, http.StatusOK, http.MethodGet, accepted.header.Get("Location"), "", "Prefer", "wait=30")
+	undo := func(status int, key string) answer {
+		return p.mustRequest(serve, status, http.MethodPost, first+"/reversals", reason, "Idempotency-Key", key)
+	}
+	accepted := undo(http.StatusAccepted, "r")
+	location := accepted.header.Get("Location")
+	reversal := p.mustRequest(serve, http.StatusOK, http.MethodGet, location, "", "Prefer", "wait=30")
 	require.Equal(t, "posted", reversal.field(t, "status"))
-	again := p.mustRequest(serve, http.StatusAccepted, http.MethodPost, first+"/reversals", reason, "Idempotency-Key", "r")
-	require.Equal(t, accepted.body, again.body)
-	p.mustRequest(serve, http.StatusConflict, http.MethodPost, first+"/reversals", reason, "Idempotency-Key", "other")
+	require.Equal(t, accepted.body, undo(http.StatusAccepted, "r").body)
+	undo(http.StatusConflict, "other")
 	payment := p.mustRequest(serve, http.StatusOK, http.MethodGet, first, "")
 	require.Equal(t, "reversed", payment.field(t, "status"))
 
