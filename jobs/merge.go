@@ -31,13 +31,14 @@ type merger struct {
 	done    sync.WaitGroup
 }
 
-// mergeRequest is one job's wish, answered once.
+// mergeRequest is the wish that one payment be posted, answered once.
 type mergeRequest struct {
 	payment uuid.UUID
 	answer  chan<- mergeAnswer
 }
 
 type mergeAnswer struct {
+	payment uuid.UUID
 	outcome postOutcome
 	err     error
 }
@@ -58,21 +59,45 @@ func (m *merger) stop() {
 	m.done.Wait()
 }
 
-// post posts one payment together with whichever others wait. When ctx ends
-// first the posting may still happen; asking again is then harmless.
-func (m *merger) post(ctx context.Context, payment uuid.UUID) (postOutcome, error) {
-	answer := make(chan mergeAnswer, 1)
-	select {
-	case m.waiting <- mergeRequest{payment: payment, answer: answer}:
-	case <-ctx.Done():
-		return postOutcome{}, context.Cause(ctx)
+// post posts payments together with whichever others wait, and returns what
+// became of each. When ctx ends first, some of those without an answer may
+// still be posted; asking again is then harmless.
+func (m *merger) post(ctx context.Context, payments ...uuid.UUID) ([]mergeAnswer, error) {
+	answered := make(chan mergeAnswer, len(payments))
+	for _, payment := range payments {
+		select {
+		case m.waiting <- mergeRequest{payment: payment, answer: answered}:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
-	select {
-	case a := <-answer:
-		return a.outcome, a.err
-	case <-ctx.Done():
-		return postOutcome{}, context.Cause(ctx)
+	answers := make([]mergeAnswer, 0, len(payments))
+	for range payments {
+		select {
+		case a := <-answered:
+			answers = append(answers, a)
+		case <-ctx.Done():
+			return answers, context.Cause(ctx)
+		}
 	}
+	return answers, nil
+}
+
+// postApart posts payments with nobody else's, in the caller's goroutine.
+func (m *merger) postApart(ctx context.Context, payments []uuid.UUID) []mergeAnswer {
+	set := make([]mergeRequest, len(payments))
+	answered := make(chan mergeAnswer, len(payments))
+	for i, payment := range payments {
+		set[i] = mergeRequest{payment: payment, answer: answered}
+	}
+	if len(set) > 0 {
+		m.postTogether(ctx, set)
+	}
+	answers := make([]mergeAnswer, len(payments))
+	for i := range answers {
+		answers[i] = <-answered
+	}
+	return answers
 }
 
 func (m *merger) loop(run context.Context) {
@@ -101,36 +126,34 @@ func (m *merger) gather(first mergeRequest) []mergeRequest {
 }
 
 // postTogether posts a set and answers each request. Where one payment spoils
-// the set, each is posted alone, so that it fails alone.
+// the set, each half is posted by itself, and so on, until that one is alone
+// and fails alone.
 func (m *merger) postTogether(run context.Context, set []mergeRequest) {
-	if len(set) > 1 {
-		payments := make([]uuid.UUID, len(set))
-		for i, r := range set {
-			payments[i] = r.payment
-		}
-		outcome, err := m.try(run, payments)
-		if err == nil || !isOfOnePayment(err) {
-			for i, r := range set {
-				if i > 0 {
-					outcome = postOutcome{} // The set is counted once.
-				}
-				r.answer <- mergeAnswer{outcome: outcome, err: err}
-			}
-			return
-		}
+	outcome, err := m.try(run, set)
+	if len(set) > 1 && isOfOnePayment(err) {
+		half := len(set) / 2
+		m.postTogether(run, set[:half])
+		m.postTogether(run, set[half:])
+		return
 	}
-	for _, r := range set {
-		outcome, err := m.try(run, []uuid.UUID{r.payment})
-		r.answer <- mergeAnswer{outcome: outcome, err: err}
+	for i, r := range set {
+		if i > 0 {
+			outcome = postOutcome{} // The set is counted once.
+		}
+		r.answer <- mergeAnswer{payment: r.payment, outcome: outcome, err: err}
 	}
 }
 
-func (m *merger) try(run context.Context, payments []uuid.UUID) (postOutcome, error) {
+func (m *merger) try(run context.Context, set []mergeRequest) (postOutcome, error) {
 	ctx, cancel := context.WithTimeout(run, postPaymentTimeout)
 	defer cancel()
+	payments := make([]uuid.UUID, len(set))
+	for i, r := range set {
+		payments[i] = r.payment
+	}
 	outcome, err := postPayments(ctx, m.db, payments)
-	if err != nil && len(payments) > 1 {
-		err = fmt.Errorf("together with %d others: %w", len(payments)-1, err)
+	if err != nil && len(set) > 1 {
+		err = fmt.Errorf("together with %d others: %w", len(set)-1, err)
 	}
 	return outcome, err
 }

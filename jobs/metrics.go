@@ -24,8 +24,9 @@ const (
 // increase from an alert.
 func kinds() map[string]string {
 	return map[string]string{
-		PostPaymentArgs{}.Kind():    QueuePayments,
-		ReversePaymentArgs{}.Kind(): QueuePayments,
+		PostPaymentArgs{}.Kind():      QueuePayments,
+		PostPaymentChunkArgs{}.Kind(): QueuePayments,
+		ReversePaymentArgs{}.Kind():   QueuePayments,
 	}
 }
 

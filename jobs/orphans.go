@@ -20,7 +20,7 @@ const orphanInterval = 5 * time.Second
 // dies: those that are harmless to run twice at the same time, because the
 // worker that seems dead may only have lost its connection.
 func orphanKinds() []string {
-	return []string{PostPaymentArgs{}.Kind(), ReversePaymentArgs{}.Kind()}
+	return []string{PostPaymentArgs{}.Kind(), PostPaymentChunkArgs{}.Kind(), ReversePaymentArgs{}.Kind()}
 }
 
 // aliveness shows others that this worker lives, by a lock that its database
@@ -91,7 +91,7 @@ func (a *aliveness) look(run context.Context, conn *pgx.Conn) *pgx.Conn {
 			return nil
 		}
 	}
-	jobs, err := queries.New(conn).MarkOrphanedJobsAvailable(ctx, orphanKinds())
+	jobs, err := queries.New(conn).MarkOrphanedJobsAvailable(ctx, orphanKinds(), a.name)
 	if err != nil {
 		a.warn(run, fmt.Errorf("give back orphaned jobs: %w", err))
 		return conn

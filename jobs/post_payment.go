@@ -67,5 +67,9 @@ func (w *PostPayment) post(ctx context.Context, payment uuid.UUID) (postOutcome,
 	if w.merger == nil {
 		return postPayments(ctx, w.DB, []uuid.UUID{payment})
 	}
-	return w.merger.post(ctx, payment)
+	answers, err := w.merger.post(ctx, payment)
+	if err != nil {
+		return postOutcome{}, err
+	}
+	return answers[0].outcome, answers[0].err
 }

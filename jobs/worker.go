@@ -45,6 +45,7 @@ type Config struct {
 type Worker struct {
 	client *river.Client[pgx.Tx]
 	post   *PostPayment
+	chunk  *PostPaymentChunk
 	alive  *aliveness
 	log    *slog.Logger
 	cancel context.CancelFunc
@@ -55,6 +56,10 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	workers := river.NewWorkers()
 	post := &PostPayment{DB: pool, Metrics: c.Metrics}
 	if err := river.AddWorkerSafely(workers, post); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
+	chunk := &PostPaymentChunk{DB: pool, Metrics: c.Metrics}
+	if err := river.AddWorkerSafely(workers, chunk); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
 	if err := river.AddWorkerSafely(workers, &ReversePayment{DB: pool}); err != nil {
@@ -77,7 +82,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
 	return &Worker{
-		client: client, post: post, log: c.Log,
+		client: client, post: post, chunk: chunk, log: c.Log,
 		alive: &aliveness{name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics},
 	}, nil
 }
@@ -92,6 +97,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		return err
 	}
 	w.post.merger = startMerger(ctx, w.post.DB)
+	w.chunk.merger = w.post.merger
 	if err := w.client.Start(run); err != nil {
 		w.post.merger.stop()
 		cancel()

@@ -182,17 +182,20 @@ SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = ARRAY['
 	defer conn.Release()
 	q := queries.New(conn)
 	require.NoError(t, q.LockWorkerName(t.Context(), "alive"))
+	own, err := q.MarkOrphanedJobsAvailable(t.Context(), []string{"post_payment"}, "alive")
+	require.NoError(t, err)
+	require.Empty(t, own, "who looks for the dead lives")
 
 	other, err := db.App.Acquire(t.Context())
 	require.NoError(t, err)
 	defer other.Release()
-	given, err := queries.New(other).MarkOrphanedJobsAvailable(t.Context(), []string{"post_payment"})
+	given, err := queries.New(other).MarkOrphanedJobsAvailable(t.Context(), []string{"post_payment"}, "other")
 	require.NoError(t, err)
 	require.Empty(t, given)
 
 	_, err = conn.Exec(t.Context(), "SELECT pg_advisory_unlock_all()")
 	require.NoError(t, err)
-	given, err = queries.New(other).MarkOrphanedJobsAvailable(t.Context(), []string{"post_payment"})
+	given, err = queries.New(other).MarkOrphanedJobsAvailable(t.Context(), []string{"post_payment"}, "other")
 	require.NoError(t, err)
 	require.Len(t, given, 1)
 }
@@ -204,7 +207,7 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 	jobs.NewMetrics(registry, slog.New(slog.DiscardHandler))
 	registry.MustRegister(jobs.NewQueueCollector(db.App, slog.New(slog.DiscardHandler)))
 
-	const kinds = 2
+	const kinds = 3
 	for name, series := range map[string]int{
 		"loanserve_jobs_inserted_total":          kinds,
 		"loanserve_job_attempts_total":           4 * kinds,

@@ -18,8 +18,6 @@ RETURNING *;
 -- idempotency key is taken, whose loan does not exist, or whose reference its
 -- loan has from this channel; an empty reference is none. Keys are taken in
 -- their order, so that two statements do not wait for each other in a circle.
--- The two look-ups are not written as joins: a plan that read a whole table for
--- a few hundred rows would be slower than all the rest.
 --
 -- name: InsertPayments :many
 INSERT INTO payments (
@@ -37,11 +35,10 @@ FROM (
     unnest(@requested_by::text[]) AS requested_by, unnest(@idempotency_key::text[]) AS idempotency_key,
     unnest(@request_hash::bytea[]) AS request_hash
 ) s
-WHERE (SELECT l.id FROM loans l WHERE l.id = s.loan_id) IS NOT NULL
-  AND (s.external_ref IS NULL OR (
-    SELECT p.id FROM payments p
-    WHERE p.loan_id = s.loan_id AND p.channel = s.channel AND p.external_ref = s.external_ref
-  ) IS NULL)
+JOIN loans l ON l.id = s.loan_id
+WHERE NOT EXISTS (
+  SELECT FROM payments p WHERE p.loan_id = s.loan_id AND p.channel = s.channel AND p.external_ref = s.external_ref
+)
 ORDER BY s.requested_by, s.idempotency_key, s.id
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
 RETURNING *;

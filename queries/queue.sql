@@ -21,14 +21,16 @@ SELECT pg_advisory_lock(hashtextextended('loanserve worker ' || @worker::text, 0
 
 -- MarkOrphanedJobsAvailable gives the running jobs of dead workers, of the
 -- given kinds, back to the queue, and returns them. A worker is dead when nobody
--- holds the lock of its name. It leaves alone what somebody else is giving back
--- at the same moment.
+-- holds the lock of its name. The caller is not: it could take its own lock a
+-- second time. It leaves alone what somebody else is giving back at the same
+-- moment.
 --
 -- name: MarkOrphanedJobsAvailable :many
 WITH owners AS MATERIALIZED (
   SELECT DISTINCT attempted_by[cardinality(attempted_by)] AS worker
   FROM river.river_job
   WHERE state = 'running' AND kind = ANY(@kinds::text[])
+    AND attempted_by[cardinality(attempted_by)] <> @caller::text
 ), dead AS MATERIALIZED (
   SELECT worker FROM owners
   WHERE pg_try_advisory_xact_lock(hashtextextended('loanserve worker ' || worker, 0))

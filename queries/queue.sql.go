@@ -74,6 +74,7 @@ WITH owners AS MATERIALIZED (
   SELECT DISTINCT attempted_by[cardinality(attempted_by)] AS worker
   FROM river.river_job
   WHERE state = 'running' AND kind = ANY($1::text[])
+    AND attempted_by[cardinality(attempted_by)] <> $2::text
 ), dead AS MATERIALIZED (
   SELECT worker FROM owners
   WHERE pg_try_advisory_xact_lock(hashtextextended('loanserve worker ' || worker, 0))
@@ -93,10 +94,11 @@ type MarkOrphanedJobsAvailableRow struct {
 
 // MarkOrphanedJobsAvailable gives the running jobs of dead workers, of the
 // given kinds, back to the queue, and returns them. A worker is dead when nobody
-// holds the lock of its name. It leaves alone what somebody else is giving back
-// at the same moment.
-func (q *Queries) MarkOrphanedJobsAvailable(ctx context.Context, kinds []string) ([]MarkOrphanedJobsAvailableRow, error) {
-	rows, err := q.db.Query(ctx, markOrphanedJobsAvailable, kinds)
+// holds the lock of its name. The caller is not: it could take its own lock a
+// second time. It leaves alone what somebody else is giving back at the same
+// moment.
+func (q *Queries) MarkOrphanedJobsAvailable(ctx context.Context, kinds []string, caller string) ([]MarkOrphanedJobsAvailableRow, error) {
+	rows, err := q.db.Query(ctx, markOrphanedJobsAvailable, kinds, caller)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,10 @@ func dbProblem(err error) *problem {
 	return internal(err)
 }
 
-const uniqueViolation = "23505"
+const (
+	uniqueViolation  = "23505"
+	deadlockDetected = "40P01"
+)
 
 // duplicates says what exists already, by the constraint that noticed.
 var duplicates = map[string][]fault{
@@ -40,10 +43,7 @@ var duplicates = map[string][]fault{
 //
 // Source: PostgreSQL manual, appendix A.
 func sqlProblem(pg *pgconn.PgError, err error) *problem {
-	class := ""
-	if len(pg.Code) == 5 {
-		class = pg.Code[:2]
-	}
+	class := sqlClass(pg)
 	var p *problem
 	switch {
 	case pg.Code == uniqueViolation:
@@ -54,7 +54,7 @@ func sqlProblem(pg *pgconn.PgError, err error) *problem {
 		p = conflict("It refers to something that does not exist, or is still referred to.")
 	case pg.Code == "23514", class == "22": // check_violation, data exceptions
 		p = newProblem(kindInvalid, "A value is outside of what can be stored.")
-	case pg.Code == "40001", pg.Code == "40P01", // serialization failure, deadlock
+	case pg.Code == "40001", pg.Code == deadlockDetected, // serialization failure, deadlock
 		pg.Code == "55P03", pg.Code == "57014", // lock timeout, statement timeout
 		pg.Code == "25006", // read only: a standby after a failover
 		class == "08", class == "53",
@@ -65,6 +65,14 @@ func sqlProblem(pg *pgconn.PgError, err error) *problem {
 	}
 	p.cause = err
 	return p
+}
+
+// sqlClass is the class of an SQLSTATE: its first two characters.
+func sqlClass(pg *pgconn.PgError) string {
+	if len(pg.Code) != 5 {
+		return ""
+	}
+	return pg.Code[:2]
 }
 
 // passing says whether the connection or the time ran out, and not the request

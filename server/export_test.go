@@ -65,3 +65,43 @@ func (s *Server) API() huma.API { return s.api }
 func Register[I, O any](s *Server, scope string, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
 	register(s, scope, op, handle)
 }
+
+// IntakeLimit and its like are the limits of the intake.
+const (
+	IntakeLimit    = intakeLimit
+	IntakeFlushers = intakeFlushers
+	MaxIntake      = maxIntake
+)
+
+// Stored is what became of one payment.
+type Stored = stored
+
+// Intake is what a test sees of the intake.
+type Intake = intake
+
+// NewIntake returns an intake that stores with the function.
+func NewIntake(store func(context.Context, []queries.InsertPaymentParams) []Stored) *Intake {
+	return &intake{store: store}
+}
+
+// IntakeOf returns the server's intake.
+func IntakeOf(s *Server) *Intake { return s.intake }
+
+// Accept is the intake's accept.
+var Accept = (*intake).accept
+
+// CloseIntake closes the intake.
+func CloseIntake(i *Intake) { i.close() }
+
+// IntakeState returns how many payments wait, and whether the intake is closed.
+func IntakeState(i *Intake) (waiting int, closed bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.waiting), i.closed
+}
+
+// StoredRow is a payment that was stored.
+func StoredRow(row queries.Payment) Stored { return stored{row: row, err: nil} }
+
+// ColumnsOf turns payments into columns.
+var ColumnsOf = columnsOf

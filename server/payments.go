@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"loanserve/jobs"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -40,17 +39,14 @@ func (s *Server) routePayments() {
 }
 
 // submission is what a client says of money that it received.
-//
-//nolint:lll // Tags cannot be broken.
 type submission struct {
 	AmountCents mortgage.Cents         `json:"amount_cents" minimum:"1" maximum:"10000000000"`
 	ReceivedOn  date                   `json:"received_on" doc:"The day the money reached the servicer; the borrower is credited as of it. Not before 1970 and not after tomorrow (UTC)."`
 	Channel     queries.PaymentChannel `json:"channel" enum:"portal,ach,lockbox,wire,check,phone,branch"`
-	Designation mortgage.Designation   `json:"designation,omitzero" enum:"periodic,principal,escrow,late_charge" default:"periodic" doc:"What the money is for. periodic: what the note asks for, installments first. principal: installments that are due, then principal. escrow and late_charge: just that."`
+	Designation mortgage.Designation   `json:"designation,omitzero" enum:"periodic,principal,escrow,late_charge,payoff" default:"periodic" doc:"What the money is for. periodic: what the note asks for, installments first. principal: installments that are due, then principal. escrow and late_charge: just that. payoff: everything that is owed, or it is rejected."`
 	ExternalRef string                 `json:"external_ref,omitzero" minLength:"1" maxLength:"100" doc:"The sender's own reference: one payment for each loan, channel and reference."`
 }
 
-//nolint:lll // Tags cannot be broken.
 type createPaymentInput struct {
 	LoanPath
 	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
@@ -71,11 +67,10 @@ func (s *Server) createPayment(ctx context.Context, in *createPaymentInput) (*cr
 	if err != nil {
 		return nil, err
 	}
-	var row queries.Payment
-	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		row, err = s.acceptPayment(ctx, tx, arg)
-		return err
-	})
+	row, err := s.intake.accept(ctx, arg)
+	if errors.Is(err, errStoreAlone) {
+		row, err = s.storePayment(ctx, arg)
+	}
 	if err == nil {
 		return accepted(row, ""), nil
 	}
@@ -126,24 +121,6 @@ func paymentParams(ctx context.Context, in *createPaymentInput) (queries.InsertP
 	}
 	arg.RequestHash, err = fingerprint("create-payment", in.path("/payments"), b)
 	return arg, err
-}
-
-// acceptPayment stores the payment and enqueues its posting. It returns
-// errKeyTaken, and stores nothing, when the idempotency key is taken.
-func (s *Server) acceptPayment(
-	ctx context.Context, tx pgx.Tx, arg queries.InsertPaymentParams,
-) (queries.Payment, error) {
-	row, err := queries.New(tx).InsertPayment(ctx, arg)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return row, errKeyTaken
-	}
-	if err != nil {
-		return row, fmt.Errorf("insert payment: %w", err)
-	}
-	if _, err := s.jobs.InsertTx(ctx, tx, jobs.PostPaymentArgs{PaymentID: row.ID}, nil); err != nil {
-		return row, fmt.Errorf("enqueue posting: %w", err)
-	}
-	return row, nil
 }
 
 type getPaymentInput struct {

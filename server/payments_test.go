@@ -32,7 +32,7 @@ func (l *live) count(t *testing.T, sql string) int {
 
 const (
 	countPayments = `SELECT count(*) FROM payments`
-	countJobs     = `SELECT count(*) FROM river.river_job WHERE kind = 'post_payment'`
+	countJobs     = `SELECT count(*) FROM river.river_job WHERE kind LIKE 'post_payment%'`
 )
 
 func TestCreatePayment(t *testing.T) {

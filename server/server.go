@@ -44,6 +44,7 @@ type Server struct {
 	log       *slog.Logger
 	metrics   metrics
 	tokens    *tokenCache
+	intake    *intake  // of payments
 	payments  *waiters // for payments to be posted or rejected
 	reversals *waiters // for reversals to be posted or rejected
 
@@ -79,6 +80,7 @@ func newServer(
 		payments: newWaiters(finishedPayments, log),
 		router:   chi.NewMux(),
 	}
+	s.intake = &intake{store: s.storePayments}
 	s.router.Use(s.observe, securityHeaders, checkTarget, middleware.GetHead)
 	s.router.NotFound(notFoundHandler)
 	s.router.MethodNotAllowed(s.methodNotAllowed)
@@ -117,8 +119,10 @@ func (s *Server) StopWaiting() {
 	}
 }
 
-// Close waits for what the server still writes.
+// Close waits for what the server still writes, and answers what comes after it
+// as unavailable.
 func (s *Server) Close() {
 	s.StopWaiting()
+	s.intake.close()
 	s.tokens.close()
 }

@@ -136,11 +136,11 @@ WITH property AS (
     principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method,
     application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm,
     late_charge_minimum_cents, boarded_next_due_on, boarded_at, boarded_by, request_hash, principal_cents,
-    escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, last_seq, last_hash, updated_at)
+    escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, last_seq, last_hash, updated_at)
   SELECT 'BENCH-' || n, 'Bench loan ' || n, property.id, 18750000, 35000, 84196,
     15804, '2026-01-01', '2056-01-01', 1, 'scheduled_30_360', 'conventional', 'principal', 'half_up',
     15, 50000, 0, '2026-02-01', now(), 'bench:board',
-    sha256(''), 18750000, 0, 0, 0, '2026-02-01', 0, decode(repeat('00', 32), 'hex'), now()
+    sha256(''), 18750000, 0, 0, 0, '2026-02-01', '2026-01-01', 0, decode(repeat('00', 32), 'hex'), now()
   FROM generate_series(1, %d) n, property
   RETURNING *
 ), opening AS (
