@@ -26,6 +26,7 @@ func kinds() map[string]string {
 	return map[string]string{
 		PostPaymentArgs{}.Kind():    QueuePayments,
 		ReversePaymentArgs{}.Kind(): QueuePayments,
+		PostBatchChunkArgs{}.Kind(): QueueBatches,
 	}
 }
 
