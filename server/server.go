@@ -46,6 +46,8 @@ type Server struct {
 	tokens    *tokenCache
 	payments  *waiters // for payments to be posted or rejected
 	reversals *waiters // for reversals to be posted or rejected
+	batches   *waiters // for batches to be finished
+	uploads   chan struct{}
 
 	router   *chi.Mux
 	api      huma.API
@@ -63,6 +65,9 @@ func New(o Options) (*Server, error) {
 	s.routePayments()
 	s.reversals = newWaiters(q.ListFinishedReversals, o.Log)
 	s.routeReversals()
+	s.batches = newWaiters(q.ListFinishedPaymentBatches, o.Log)
+	s.uploads = make(chan struct{}, maxUploads)
+	s.routePaymentBatches()
 	return s, s.routeDocs()
 }
 
@@ -114,6 +119,9 @@ func (s *Server) StopWaiting() {
 	s.payments.close()
 	if s.reversals != nil {
 		s.reversals.close()
+	}
+	if s.batches != nil {
+		s.batches.close()
 	}
 }
 
