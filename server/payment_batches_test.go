@@ -202,6 +202,36 @@ type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+// Over a connection a file may be far larger than other bodies, and its length
+// need not be known before.
+func TestFileArrivesInPieces(t *testing.T) {
+	t.Parallel()
+
+	l := setupLive(t)
+	srv := httptest.NewServer(l.Handler())
+	t.Cleanup(srv.Close)
+	body, w := io.Pipe()
+	go func() {
+		_, err := io.WriteString(w, csvHeader)
+		for i := 0; err == nil && i < 6000; i++ {
+			_, err = fmt.Fprintf(w, "X-%d,10.00,2026-01-15,check,periodic,r-%d\n", i, i)
+		}
+		w.CloseWithError(err)
+	}()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		srv.URL+"/v1/payment-batches?format=csv&items=6000&total_cents=6000000", body)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+l.token)
+	r.Header.Set("Content-Type", "application/octet-stream")
+	r.Header.Set("Idempotency-Key", "k")
+	got, err := srv.Client().Do(r)
+	require.NoError(t, err)
+	require.NoError(t, got.Body.Close())
+	require.Equal(t, http.StatusAccepted, got.StatusCode)
+	require.Equal(t, 6000, l.count(t, `SELECT count(*) FROM payment_batch_items WHERE status = 'exception'`))
+	require.Zero(t, l.count(t, countPayments))
+}
+
 // A third file at the same time is sent away, and can come back.
 func TestFewFilesAreReadAtOnce(t *testing.T) {
 	t.Parallel()
