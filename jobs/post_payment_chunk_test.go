@@ -87,7 +87,7 @@ func TestPostPaymentChunk(t *testing.T) {
 
 // One that cannot be posted is named, waits for the next attempt, and keeps
 // none of its chunk from being posted.
-func TestOneBadPaymentFallsOutOfItsChunk(t *testing.T) {
+func TestOneBadPaymentFallsOutOfItsGroup(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
 	loan := testdb.Loan(t, db.App)

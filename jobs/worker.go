@@ -65,13 +65,19 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := river.AddWorkerSafely(workers, &ReversePayment{DB: pool}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
+	if err := river.AddWorkerSafely(workers, &PostBatchChunk{DB: pool, Metrics: c.Metrics}); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		ID:                   c.ID,
-		Schema:               Schema,
-		Logger:               quiet(c.Log),
-		Plugins:              []rivertype.Plugin{c.Metrics},
-		Workers:              workers,
-		Queues:               map[string]river.QueueConfig{QueuePayments: {MaxWorkers: c.PaymentWorkers}},
+		ID:      c.ID,
+		Schema:  Schema,
+		Logger:  quiet(c.Log),
+		Plugins: []rivertype.Plugin{c.Metrics},
+		Workers: workers,
+		Queues: map[string]river.QueueConfig{
+			QueuePayments: {MaxWorkers: c.PaymentWorkers},
+			QueueBatches:  {MaxWorkers: batchWorkers},
+		},
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPoll,

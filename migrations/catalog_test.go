@@ -248,8 +248,10 @@ WITH allowed (name, columns) AS (VALUES
     'next_due_on', 'as_of_on', 'late_charged_through_on', 'last_effective_on', 'last_receipt_id', 'last_seq',
     'last_hash', 'updated_at']),
   ('payment_reversals', ARRAY['status', 'refusal', 'posted_at']),
-  ('payments', ARRAY['status', 'reason', 'posted_at', 'reversed_at', 'interest_cents', 'principal_cents', 'escrow_cents',
-    'late_charge_cents', 'suspense_cents', 'first_seq', 'last_seq']),
+  ('payments', ARRAY['status', 'reason', 'posted_at', 'reversed_at', 'interest_cents', 'principal_cents',
+    'escrow_cents', 'late_charge_cents', 'suspense_cents', 'first_seq', 'last_seq']),
+  ('payment_batches', ARRAY['status', 'finished_at']),
+  ('payment_batch_items', ARRAY['status', 'reason', 'loan_id', 'payment_id', 'note', 'resolved_by', 'resolved_at']),
   ('api_tokens', ARRAY['revoked_at', 'last_used_at'])
 )
 SELECT format('%s may change %s.%s', role, relname, attname)

@@ -25,7 +25,9 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	testdb.Borrower(t, db.App, loan, queries.BorrowerRolePrimary)
 	testdb.EscrowLine(t, db.App, loan)
 	testdb.Document(t, db.App, loan)
-	testdb.Reversal(t, db.App, testdb.Payment(t, db.App, loan))
+	payment := testdb.Payment(t, db.App, loan)
+	testdb.Reversal(t, db.App, payment)
+	testdb.PaymentBatch(t, db.App, payment)
 	for _, table := range servicingTables(t, db.App) {
 		require.NotZero(t, one[int](t, db.App, `SELECT count(*) FROM `+table), "%s has no sample row", table)
 	}
@@ -144,6 +146,10 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE payments SET idempotency_key = 'x'`,
 		`UPDATE payments SET created_at = now()`,
 		`UPDATE transactions SET posted_at = now()`,
+		`UPDATE payment_batches SET total_cents = 1`,
+		`UPDATE payment_batches SET sha256 = sha256('x')`,
+		`UPDATE payment_batch_items SET amount_cents = 1`,
+		`UPDATE payment_batch_items SET loan_number = 'x'`,
 		`UPDATE borrowers SET full_name = 'x'`,
 		`UPDATE properties SET street = 'x'`,
 		`UPDATE documents SET title = 'x'`,

@@ -208,6 +208,134 @@ func AllLoanStatusValues() []LoanStatus {
 	}
 }
 
+type PaymentBatchItemStatus string
+
+const (
+	PaymentBatchItemStatusStored    PaymentBatchItemStatus = "stored"
+	PaymentBatchItemStatusPosted    PaymentBatchItemStatus = "posted"
+	PaymentBatchItemStatusRejected  PaymentBatchItemStatus = "rejected"
+	PaymentBatchItemStatusException PaymentBatchItemStatus = "exception"
+	PaymentBatchItemStatusReturned  PaymentBatchItemStatus = "returned"
+)
+
+func (e *PaymentBatchItemStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = PaymentBatchItemStatus(s)
+	case string:
+		*e = PaymentBatchItemStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for PaymentBatchItemStatus: %T", src)
+	}
+	return nil
+}
+
+type NullPaymentBatchItemStatus struct {
+	PaymentBatchItemStatus PaymentBatchItemStatus
+	Valid                  bool // Valid is true if PaymentBatchItemStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullPaymentBatchItemStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.PaymentBatchItemStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.PaymentBatchItemStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullPaymentBatchItemStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.PaymentBatchItemStatus), nil
+}
+
+func (e PaymentBatchItemStatus) Valid() bool {
+	switch e {
+	case PaymentBatchItemStatusStored,
+		PaymentBatchItemStatusPosted,
+		PaymentBatchItemStatusRejected,
+		PaymentBatchItemStatusException,
+		PaymentBatchItemStatusReturned:
+		return true
+	}
+	return false
+}
+
+func AllPaymentBatchItemStatusValues() []PaymentBatchItemStatus {
+	return []PaymentBatchItemStatus{
+		PaymentBatchItemStatusStored,
+		PaymentBatchItemStatusPosted,
+		PaymentBatchItemStatusRejected,
+		PaymentBatchItemStatusException,
+		PaymentBatchItemStatusReturned,
+	}
+}
+
+type PaymentBatchStatus string
+
+const (
+	PaymentBatchStatusReceived PaymentBatchStatus = "received"
+	PaymentBatchStatusPosting  PaymentBatchStatus = "posting"
+	PaymentBatchStatusFinished PaymentBatchStatus = "finished"
+)
+
+func (e *PaymentBatchStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = PaymentBatchStatus(s)
+	case string:
+		*e = PaymentBatchStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for PaymentBatchStatus: %T", src)
+	}
+	return nil
+}
+
+type NullPaymentBatchStatus struct {
+	PaymentBatchStatus PaymentBatchStatus
+	Valid              bool // Valid is true if PaymentBatchStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullPaymentBatchStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.PaymentBatchStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.PaymentBatchStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullPaymentBatchStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.PaymentBatchStatus), nil
+}
+
+func (e PaymentBatchStatus) Valid() bool {
+	switch e {
+	case PaymentBatchStatusReceived,
+		PaymentBatchStatusPosting,
+		PaymentBatchStatusFinished:
+		return true
+	}
+	return false
+}
+
+func AllPaymentBatchStatusValues() []PaymentBatchStatus {
+	return []PaymentBatchStatus{
+		PaymentBatchStatusReceived,
+		PaymentBatchStatusPosting,
+		PaymentBatchStatusFinished,
+	}
+}
+
 type PaymentChannel string
 
 const (
@@ -278,6 +406,67 @@ func AllPaymentChannelValues() []PaymentChannel {
 		PaymentChannelCheck,
 		PaymentChannelPhone,
 		PaymentChannelBranch,
+	}
+}
+
+type PaymentFileFormat string
+
+const (
+	PaymentFileFormatCsv        PaymentFileFormat = "csv"
+	PaymentFileFormatBaiLockbox PaymentFileFormat = "bai_lockbox"
+	PaymentFileFormatNacha      PaymentFileFormat = "nacha"
+)
+
+func (e *PaymentFileFormat) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = PaymentFileFormat(s)
+	case string:
+		*e = PaymentFileFormat(s)
+	default:
+		return fmt.Errorf("unsupported scan type for PaymentFileFormat: %T", src)
+	}
+	return nil
+}
+
+type NullPaymentFileFormat struct {
+	PaymentFileFormat PaymentFileFormat
+	Valid             bool // Valid is true if PaymentFileFormat is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullPaymentFileFormat) Scan(value interface{}) error {
+	if value == nil {
+		ns.PaymentFileFormat, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.PaymentFileFormat.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullPaymentFileFormat) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.PaymentFileFormat), nil
+}
+
+func (e PaymentFileFormat) Valid() bool {
+	switch e {
+	case PaymentFileFormatCsv,
+		PaymentFileFormatBaiLockbox,
+		PaymentFileFormatNacha:
+		return true
+	}
+	return false
+}
+
+func AllPaymentFileFormatValues() []PaymentFileFormat {
+	return []PaymentFileFormat{
+		PaymentFileFormatCsv,
+		PaymentFileFormatBaiLockbox,
+		PaymentFileFormatNacha,
 	}
 }
 
@@ -491,6 +680,38 @@ type Payment struct {
 	SuspenseCents   mortgage.Cents
 	FirstSeq        *int32
 	LastSeq         *int32
+}
+
+type PaymentBatch struct {
+	ID             uuid.UUID
+	Format         PaymentFileFormat
+	Sha256         []byte
+	Items          int32
+	TotalCents     mortgage.Cents
+	Status         PaymentBatchStatus
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+	FinishedAt     *time.Time
+}
+
+type PaymentBatchItem struct {
+	BatchID     uuid.UUID
+	Line        int32
+	LoanNumber  string
+	AmountCents mortgage.Cents
+	ReceivedOn  mortgage.Date
+	Channel     PaymentChannel
+	Designation mortgage.Designation
+	ExternalRef string
+	Status      PaymentBatchItemStatus
+	Reason      *string
+	LoanID      *int64
+	PaymentID   *uuid.UUID
+	Note        *string
+	ResolvedBy  *string
+	ResolvedAt  *time.Time
 }
 
 type PaymentReversal struct {

@@ -32,8 +32,8 @@ const (
 var Scopes = map[string]string{
 	ScopeLoansRead:       "Read loans, their transactions and schedules.",
 	ScopeLoansWrite:      "Board loans.",
-	ScopePaymentsRead:    "Read payments.",
-	ScopePaymentsWrite:   "Submit payments.",
+	ScopePaymentsRead:    "Read payments and files of payments.",
+	ScopePaymentsWrite:   "Submit payments and files of payments, and resolve their exceptions.",
 	ScopePaymentsReverse: "Reverse payments.",
 }
 

@@ -27,7 +27,7 @@ const jsonMediaType = "application/json"
 // operation that takes one. huma then finds bytes that are known to decode.
 func (s *Server) readBody(ctx huma.Context, next func(huma.Context)) {
 	op := ctx.Operation()
-	if op.RequestBody == nil {
+	if op.RequestBody == nil || bodySchema(op) == nil { // none, or a file that its operation reads
 		next(ctx)
 		return
 	}
@@ -61,9 +61,12 @@ func (s *Server) checkBody(op *huma.Operation, body []byte) error {
 	return nil
 }
 
-// bodySchema is the schema of the operation's JSON body.
+// bodySchema is the schema of the operation's JSON body, or nil.
 func bodySchema(op *huma.Operation) *huma.Schema {
-	return op.RequestBody.Content[jsonMediaType].Schema
+	if content := op.RequestBody.Content[jsonMediaType]; content != nil {
+		return content.Schema
+	}
+	return nil
 }
 
 // receive reads the body within its limits of type, size and time.
@@ -88,7 +91,7 @@ func receive(w http.ResponseWriter, r *http.Request, op *huma.Operation) ([]byte
 		return nil, tooLarge()
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return nil, newProblem(kindTimeout, "The body did not arrive in time.").with("Connection", "close")
+		return nil, timedOut()
 	}
 	if err != nil {
 		return nil, malformed("The body could not be read to its end.")
@@ -100,6 +103,10 @@ func tooLarge() *problem {
 	return newProblem(kindTooLarge, "The body is larger than this operation takes.", inBody("", "is too large"))
 }
 
+func timedOut() *problem {
+	return newProblem(kindTimeout, "The body did not arrive in time.").with("Connection", "close")
+}
+
 // checkMediaType accepts JSON in UTF-8 that is not compressed.
 func checkMediaType(h http.Header) *problem {
 	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
@@ -108,6 +115,10 @@ func checkMediaType(h http.Header) *problem {
 		return newProblem(kindMediaType, "The body must be sent as application/json.",
 			inHeader("Content-Type", "must be application/json"))
 	}
+	return checkEncoding(h)
+}
+
+func checkEncoding(h http.Header) *problem {
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return newProblem(kindMediaType, "The body must not be compressed.",
 			inHeader("Content-Encoding", "must be left out"))

@@ -210,6 +210,9 @@ func TestEnumerationsAreTheDatabases(t *testing.T) {
 		{"Submission", "channel", "payment_channel"},
 		{"Submission", "designation", "payment_designation"},
 		{"Payment", "status", "payment_status"},
+		{"PaymentBatch", "format", "payment_file_format"},
+		{"PaymentBatch", "status", "payment_batch_status"},
+		{"BatchItem", "status", "payment_batch_item_status"},
 	} {
 		var enum []string
 		for _, v := range schemas[place.schema].Properties[place.property].Enum {

@@ -55,11 +55,13 @@ type problem struct {
 }
 
 // fault is one mistake in a request and the place where it was made: one of
-// pointer, parameter and header.
+// pointer, parameter, header, and line with its column.
 type fault struct {
 	Pointer   *string `json:"pointer,omitzero" nullable:"false" doc:"JSON Pointer (RFC 6901) into the request body; empty for the body itself." example:"/amount_cents"`
 	Parameter string  `json:"parameter,omitzero" doc:"A path or query parameter." example:"limit"`
 	Header    string  `json:"header,omitzero" doc:"A request header." example:"Idempotency-Key"`
+	Line      int     `json:"line,omitzero" doc:"A line of the file that was sent, from 1; left out for the file as a whole." example:"7"`
+	Column    int     `json:"column,omitzero" doc:"The byte of the line, from 1; left out for the line as a whole." example:"12"`
 	Detail    string  `json:"detail" doc:"What is the matter with it." example:"must be a whole number from 1 to 10000000000"`
 }
 

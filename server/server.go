@@ -47,6 +47,8 @@ type Server struct {
 	intake    *intake  // of payments
 	payments  *waiters // for payments to be posted or rejected
 	reversals *waiters // for reversals to be posted or rejected
+	batches   *waiters // for batches to be finished
+	uploads   chan struct{}
 
 	router   *chi.Mux
 	api      huma.API
@@ -64,6 +66,9 @@ func New(o Options) (*Server, error) {
 	s.routePayments()
 	s.reversals = newWaiters(q.ListFinishedReversals, o.Log)
 	s.routeReversals()
+	s.batches = newWaiters(q.ListFinishedPaymentBatches, o.Log)
+	s.uploads = make(chan struct{}, maxUploads)
+	s.routePaymentBatches()
 	return s, s.routeDocs()
 }
 
@@ -116,6 +121,9 @@ func (s *Server) StopWaiting() {
 	s.payments.close()
 	if s.reversals != nil {
 		s.reversals.close()
+	}
+	if s.batches != nil {
+		s.batches.close()
 	}
 }
 

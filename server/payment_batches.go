@@ -1,0 +1,154 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"loanserve/mortgage"
+	"loanserve/queries"
+)
+
+func (s *Server) routePaymentBatches() {
+	registerUpload(s, ScopePaymentsWrite, huma.Operation{
+		OperationID: "create-payment-batch", Method: http.MethodPost, Path: "/v1/payment-batches",
+		Tags: []string{"payment batches"}, Summary: "Submit a file of payments",
+		Description: "The body is the file as it is. All of it is checked, counts and totals included, and stored, or " +
+			"nothing is: then errors lists what is wrong, with line and column. The payments of loans that exist are " +
+			"posted; every other item is an exception that waits for a person. A file is taken once.",
+		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusConflict},
+	}, s.createPaymentBatch)
+	register(s, ScopePaymentsRead, huma.Operation{
+		OperationID: "get-payment-batch", Method: http.MethodGet, Path: "/v1/payment-batches/{batch_id}",
+		Tags: []string{"payment batches"}, Summary: "Get a batch and what became of its items",
+		Description: "With Prefer: wait=N the answer comes when none of its payments waits to be posted, or after N " +
+			"seconds, of which 30 is the most.",
+		Errors: []int{http.StatusNotFound},
+	}, s.getPaymentBatch)
+	register(s, ScopePaymentsRead, huma.Operation{
+		OperationID: "list-payment-batch-items", Method: http.MethodGet, Path: "/v1/payment-batches/{batch_id}/items",
+		Tags: []string{"payment batches"}, Summary: "List a batch's items in the order of the file",
+		Errors: []int{http.StatusNotFound},
+	}, s.listPaymentBatchItems)
+	register(s, ScopePaymentsWrite, huma.Operation{
+		OperationID: "resolve-payment-batch-item", Method: http.MethodPost,
+		Path: "/v1/payment-batches/{batch_id}/items/{line}/resolution",
+		Tags: []string{"payment batches"}, Summary: "Say what becomes of an exception",
+		Description: "assign names the loan and starts the posting of the payment; return records that the money goes " +
+			"back. An item is resolved once: the same resolution again gets the item as it is, another one is a conflict.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, s.resolvePaymentBatchItem)
+}
+
+// paymentBatch is a file of payments, as the API shows it.
+type paymentBatch struct {
+	BatchID     uuid.UUID                  `json:"batch_id" format:"uuid"`
+	Format      queries.PaymentFileFormat  `json:"format" enum:"csv,bai_lockbox,nacha"`
+	Status      queries.PaymentBatchStatus `json:"status" enum:"received,posting,finished" doc:"received: stored. posting: under way. finished: none of its payments waits to be posted; exceptions may wait for a person, and one that is assigned takes the batch back to posting until it is posted."`
+	Items       int32                      `json:"items"`
+	TotalCents  mortgage.Cents             `json:"total_cents"`
+	SHA256      string                     `json:"sha256" doc:"Of the file, in hexadecimal."`
+	RequestedBy string                     `json:"requested_by"`
+	CreatedAt   time.Time                  `json:"created_at"`
+	FinishedAt  time.Time                  `json:"finished_at,omitzero"`
+	Counts      *batchCounts               `json:"counts,omitzero" nullable:"false" doc:"What became of the items; not in the first answer. They sum to the batch."`
+}
+
+// batchCounts is the items of a batch by status.
+type batchCounts struct {
+	Stored    batchCount `json:"stored"`
+	Posted    batchCount `json:"posted"`
+	Rejected  batchCount `json:"rejected"`
+	Exception batchCount `json:"exception"`
+	Returned  batchCount `json:"returned"`
+}
+
+// batchCount is how many items there are, and how much money.
+type batchCount struct {
+	Items      int32          `json:"items"`
+	TotalCents mortgage.Cents `json:"total_cents"`
+}
+
+// acceptedBatch shows a batch as it was when it was accepted, for ever.
+func acceptedBatch(row queries.PaymentBatch) paymentBatch {
+	return paymentBatch{
+		BatchID: row.ID, Format: row.Format, Status: queries.PaymentBatchStatusReceived,
+		Items: row.Items, TotalCents: row.TotalCents, SHA256: fmt.Sprintf("%x", row.Sha256),
+		RequestedBy: row.RequestedBy, CreatedAt: row.CreatedAt.UTC(),
+	}
+}
+
+type getPaymentBatchInput struct {
+	BatchID uuid.UUID `path:"batch_id" format:"uuid"`
+	Prefer  string    `header:"Prefer" maxLength:"200" doc:"wait=N: wait up to N seconds for the outcome (RFC 7240)."`
+}
+
+type getPaymentBatchOutput struct {
+	Applied    string `header:"Preference-Applied"`
+	RetryAfter string `header:"Retry-After" doc:"Seconds after which to look again, while it is not finished."`
+	Body       paymentBatch
+}
+
+func (s *Server) getPaymentBatch(ctx context.Context, in *getPaymentBatchInput) (*getPaymentBatchOutput, error) {
+	row, err := s.findBatch(ctx, in.BatchID)
+	if err != nil {
+		return nil, err
+	}
+	atMost, applied := waitPreference(in.Prefer)
+	if row.Status != queries.PaymentBatchStatusFinished && atMost > 0 {
+		s.batches.wait(ctx, row.ID, atMost)
+		if row, err = s.findBatch(ctx, in.BatchID); err != nil {
+			return nil, err
+		}
+	}
+	out := &getPaymentBatchOutput{Applied: applied, RetryAfter: "", Body: acceptedBatch(row)}
+	out.Body.Status = row.Status
+	if row.FinishedAt != nil {
+		out.Body.FinishedAt = row.FinishedAt.UTC()
+	} else {
+		out.RetryAfter = "1"
+	}
+	out.Body.Counts, err = s.countItems(ctx, in.BatchID)
+	return out, err
+}
+
+func (s *Server) findBatch(ctx context.Context, id uuid.UUID) (queries.PaymentBatch, error) {
+	row, err := s.q.GetPaymentBatch(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return row, notFound("There is no such payment batch.")
+	}
+	if err != nil {
+		return row, fmt.Errorf("get payment batch: %w", err)
+	}
+	return row, nil
+}
+
+func (s *Server) countItems(ctx context.Context, id uuid.UUID) (*batchCounts, error) {
+	rows, err := s.q.CountPaymentBatchItems(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("count items: %w", err)
+	}
+	var counts batchCounts
+	for _, row := range rows {
+		count := batchCount{Items: row.Items, TotalCents: mortgage.Cents(row.TotalCents)}
+		switch row.Status {
+		case queries.PaymentBatchItemStatusStored:
+			counts.Stored = count
+		case queries.PaymentBatchItemStatusPosted:
+			counts.Posted = count
+		case queries.PaymentBatchItemStatusRejected:
+			counts.Rejected = count
+		case queries.PaymentBatchItemStatusException:
+			counts.Exception = count
+		case queries.PaymentBatchItemStatusReturned:
+			counts.Returned = count
+		}
+	}
+	return &counts, nil
+}
