@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -186,16 +184,19 @@ func (b *bench) httpToBooks(ctx context.Context) (float64, error) {
 
 // send posts the payments over the given number of connections.
 func (b *bench) send(ctx context.Context, base string, firstLoan int) error {
-	transport := &http.Transport{MaxIdleConnsPerHost: b.conns, MaxConnsPerHost: b.conns}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
+	const stride = 7919
 	body := []byte(`{"amount_cents":100000,"received_on":"2026-02-01","channel":"ach","designation":"periodic"}`)
 	group, ctx := errgroup.WithContext(ctx)
 	for c := range b.conns {
 		group.Go(func() error {
+			client, err := dial(ctx, base)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = client.conn.Close() }()
 			for i := c; i < b.payments; i += b.conns {
-				loan := firstLoan + i*7919%(b.loans/2)
-				if err := b.sendOne(ctx, client, fmt.Sprintf("%s/v1/loans/%d/payments", base, loan), body); err != nil {
+				path := fmt.Sprintf("/v1/loans/%d/payments", firstLoan+i*stride%(b.loans/2))
+				if err := client.post(path, b.api.token, uuid.NewString(), body); err != nil {
 					return err
 				}
 			}
@@ -203,24 +204,4 @@ func (b *bench) send(ctx context.Context, base string, firstLoan int) error {
 		})
 	}
 	return group.Wait()
-}
-
-func (b *bench) sendOne(ctx context.Context, client *http.Client, url string, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("request: %w", err)
-	}
-	req.Header.Set("Authorization", "Bearer "+b.api.token)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", uuid.NewString())
-	res, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("send: %w", err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	answer, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusAccepted {
-		err = fmt.Errorf("%s: %s", res.Status, answer)
-	}
-	return err
 }
