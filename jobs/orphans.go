@@ -20,7 +20,9 @@ const orphanInterval = 5 * time.Second
 // dies: those that are harmless to run twice at the same time, because the
 // worker that seems dead may only have lost its connection.
 func orphanKinds() []string {
-	return []string{PostPaymentArgs{}.Kind(), ReversePaymentArgs{}.Kind()}
+	return []string{
+		PostPaymentArgs{}.Kind(), ReversePaymentArgs{}.Kind(), CloseDayArgs{}.Kind(), CloseDayChunkArgs{}.Kind(),
+	}
 }
 
 // aliveness shows others that this worker lives, by a lock that its database

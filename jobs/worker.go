@@ -60,13 +60,23 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := river.AddWorkerSafely(workers, &ReversePayment{DB: pool}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
+	closing := &CloseDay{DB: pool, Jobs: nil} // The client comes after its workers.
+	if err := river.AddWorkerSafely(workers, closing); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(workers, &CloseDayChunk{DB: pool, Metrics: c.Metrics}); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		ID:                   c.ID,
-		Schema:               Schema,
-		Logger:               quiet(c.Log),
-		Plugins:              []rivertype.Plugin{c.Metrics},
-		Workers:              workers,
-		Queues:               map[string]river.QueueConfig{QueuePayments: {MaxWorkers: c.PaymentWorkers}},
+		ID:      c.ID,
+		Schema:  Schema,
+		Logger:  quiet(c.Log),
+		Plugins: []rivertype.Plugin{c.Metrics},
+		Workers: workers,
+		Queues: map[string]river.QueueConfig{
+			QueuePayments: {MaxWorkers: c.PaymentWorkers},
+			QueueCycle:    {MaxWorkers: cycleWorkers},
+		},
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPoll,
@@ -76,6 +86,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
+	closing.Jobs = client
 	return &Worker{
 		client: client, post: post, log: c.Log,
 		alive: &aliveness{name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics},

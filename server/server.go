@@ -46,6 +46,7 @@ type Server struct {
 	tokens    *tokenCache
 	payments  *waiters // for payments to be posted or rejected
 	reversals *waiters // for reversals to be posted or rejected
+	runs      *waiters // for runs to be over
 
 	router   *chi.Mux
 	api      huma.API
@@ -63,6 +64,11 @@ func New(o Options) (*Server, error) {
 	s.routePayments()
 	s.reversals = newWaiters(q.ListFinishedReversals, o.Log)
 	s.routeReversals()
+	s.routePayoffQuote()
+	s.routeBalances()
+	s.runs = newWaiters(q.ListFinishedRuns, o.Log)
+	s.routeDayCloses()
+	s.routeRuns()
 	return s, s.routeDocs()
 }
 
@@ -114,6 +120,9 @@ func (s *Server) StopWaiting() {
 	s.payments.close()
 	if s.reversals != nil {
 		s.reversals.close()
+	}
+	if s.runs != nil {
+		s.runs.close()
 	}
 }
 
