@@ -23,7 +23,6 @@ func (s *Server) routeBalances() {
 	}, s.getBalances)
 }
 
-//nolint:lll // Tags cannot be broken.
 type getBalancesInput struct {
 	LoanPath
 	AsOfOn  date      `query:"as_of_on" doc:"Count what takes effect by the end of this day; without it, all."`
@@ -76,11 +75,12 @@ func (s *Server) getBalances(ctx context.Context, in *getBalancesInput) (*getBal
 	return &getBalancesOutput{Body: balances{
 		LoanID: in.LoanID, AsOfOn: in.AsOfOn, KnownAt: in.KnownAt, Transactions: row.Transactions,
 		PrincipalCents: mortgage.Cents(row.PrincipalCents), EscrowCents: mortgage.Cents(-row.EscrowCents),
-		SuspenseCents:       mortgage.Cents(-row.SuspenseCents),
-		LateChargesDueCents: mortgage.Cents(row.LateChargesReceivableCents),
-		FeesDueCents:        mortgage.Cents(row.FeesReceivableCents),
-		EscrowAdvanceCents:  mortgage.Cents(row.EscrowAdvanceCents),
-		CashCents: mortgage.Cents(row.CashCents), InterestIncomeCents: mortgage.Cents(-row.InterestIncomeCents),
+		SuspenseCents:         mortgage.Cents(-row.SuspenseCents),
+		LateChargesDueCents:   mortgage.Cents(row.LateChargesReceivableCents),
+		FeesDueCents:          mortgage.Cents(row.FeesReceivableCents),
+		EscrowAdvanceCents:    mortgage.Cents(row.EscrowAdvanceCents),
+		CashCents:             mortgage.Cents(row.CashCents),
+		InterestIncomeCents:   mortgage.Cents(-row.InterestIncomeCents),
 		LateChargeIncomeCents: mortgage.Cents(-row.LateChargeIncomeCents),
 		FeeIncomeCents:        mortgage.Cents(-row.FeeIncomeCents),
 	}}, nil

@@ -29,7 +29,6 @@ func (s *Server) routeDayCloses() {
 	}, s.closeDay)
 }
 
-//nolint:lll // Tags cannot be broken.
 type closeDayInput struct {
 	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
 	Body dayClose

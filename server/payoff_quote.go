@@ -32,7 +32,6 @@ func (s *Server) routePayoffQuote() {
 	}, s.getPayoffQuote)
 }
 
-//nolint:lll // Tags cannot be broken.
 type getPayoffQuoteInput struct {
 	LoanPath
 	GoodThroughOn date `query:"good_through_on" required:"true" doc:"The day on which the money is received: from 30 days before today (UTC) to 365 days after it."`
@@ -41,8 +40,6 @@ type getPayoffQuoteInput struct {
 type getPayoffQuoteOutput struct{ Body payoffQuote }
 
 // payoffQuote is what pays a loan in full on a day.
-//
-//nolint:lll // Tags cannot be broken.
 type payoffQuote struct {
 	LoanID                int64          `json:"loan_id"`
 	GoodThroughOn         date           `json:"good_through_on"`

@@ -30,8 +30,6 @@ func (s *Server) routeRuns() {
 }
 
 // run is work on the whole portfolio for a business date, as the API shows it.
-//
-//nolint:lll // Tags cannot be broken.
 type run struct {
 	RunID       uuid.UUID         `json:"run_id" format:"uuid"`
 	Kind        queries.RunKind   `json:"kind" enum:"close_day"`
@@ -77,7 +75,6 @@ func runOf(r queries.Run) run {
 	return shown
 }
 
-//nolint:lll // Tags cannot be broken.
 type getRunInput struct {
 	RunID  uuid.UUID `path:"run_id" format:"uuid"`
 	Prefer string    `header:"Prefer" maxLength:"200" doc:"wait=N: wait up to N seconds for the end (RFC 7240)."`
