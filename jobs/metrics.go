@@ -28,6 +28,8 @@ func kinds() map[string]string {
 		PostPaymentChunkArgs{}.Kind(): QueuePayments,
 		ReversePaymentArgs{}.Kind():   QueuePayments,
 		PostBatchChunkArgs{}.Kind():   QueueBatches,
+		CloseDayArgs{}.Kind():         QueueCycle,
+		CloseDayChunkArgs{}.Kind():    QueueCycle,
 	}
 }
 
@@ -42,6 +44,7 @@ type Metrics struct {
 	run      *prometheus.HistogramVec
 	wait     *prometheus.HistogramVec
 	payments *prometheus.CounterVec
+	closed   *prometheus.CounterVec
 	rescued  *prometheus.CounterVec
 }
 
@@ -72,12 +75,16 @@ func NewMetrics(reg prometheus.Registerer, log *slog.Logger) *Metrics {
 			Name: "loanserve_payments_total",
 			Help: "Payments that were posted, or rejected by a rule.",
 		}, []string{"status"}),
+		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "loanserve_loans_closed_total",
+			Help: "Loans whose day was closed: with or without new transactions, or not, because the loan failed.",
+		}, []string{"outcome"}),
 		rescued: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "loanserve_jobs_rescued_total",
 			Help: "Jobs given back to the queue because the worker that ran them died.",
 		}, byKind),
 	}
-	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.rescued)
+	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.closed, m.rescued)
 	m.create()
 	return m
 }
@@ -94,11 +101,18 @@ func (m *Metrics) create() {
 		}
 	}
 	m.countPayments(postOutcome{})
+	m.countClosed(closeOutcome{})
 }
 
 func (m *Metrics) countPayments(o postOutcome) {
 	m.payments.WithLabelValues("posted").Add(float64(o.posted))
 	m.payments.WithLabelValues("rejected").Add(float64(o.rejected))
+}
+
+func (m *Metrics) countClosed(o closeOutcome) {
+	m.closed.WithLabelValues("changed").Add(float64(o.changed))
+	m.closed.WithLabelValues("unchanged").Add(float64(o.unchanged))
+	m.closed.WithLabelValues("failed").Add(float64(len(o.findings)))
 }
 
 // InsertBegin implements rivertype.HookInsertBegin.

@@ -22,6 +22,7 @@ const orphanInterval = 5 * time.Second
 func orphanKinds() []string {
 	return []string{
 		PostPaymentArgs{}.Kind(), PostPaymentChunkArgs{}.Kind(), ReversePaymentArgs{}.Kind(), PostBatchChunkArgs{}.Kind(),
+		CloseDayArgs{}.Kind(), CloseDayChunkArgs{}.Kind(),
 	}
 }
 

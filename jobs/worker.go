@@ -68,6 +68,13 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := river.AddWorkerSafely(workers, &PostBatchChunk{DB: pool, Metrics: c.Metrics}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
+	closing := &CloseDay{DB: pool, Jobs: nil} // The client comes after its workers.
+	if err := river.AddWorkerSafely(workers, closing); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(workers, &CloseDayChunk{DB: pool, Metrics: c.Metrics}); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		ID:      c.ID,
 		Schema:  Schema,
@@ -77,6 +84,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		Queues: map[string]river.QueueConfig{
 			QueuePayments: {MaxWorkers: c.PaymentWorkers},
 			QueueBatches:  {MaxWorkers: batchWorkers},
+			QueueCycle:    {MaxWorkers: cycleWorkers},
 		},
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,
@@ -87,6 +95,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
+	closing.Jobs = client
 	return &Worker{
 		client: client, post: post, chunk: chunk, log: c.Log,
 		alive: &aliveness{name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics},

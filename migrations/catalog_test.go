@@ -252,6 +252,8 @@ WITH allowed (name, columns) AS (VALUES
     'escrow_cents', 'late_charge_cents', 'suspense_cents', 'first_seq', 'last_seq']),
   ('payment_batches', ARRAY['status', 'finished_at']),
   ('payment_batch_items', ARRAY['status', 'reason', 'loan_id', 'payment_id', 'note', 'resolved_by', 'resolved_at']),
+  ('runs', ARRAY['status', 'total', 'done', 'changed', 'failed_count', 'started_at', 'finished_at', 'findings']),
+  ('run_chunks', ARRAY['finished_at']),
   ('api_tokens', ARRAY['revoked_at', 'last_used_at'])
 )
 SELECT format('%s may change %s.%s', role, relname, attname)
@@ -265,6 +267,7 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') 
 			{`GRANT UPDATE (rule) ON transactions TO loanserve_app`, "loanserve_app may change transactions.rule"},
 			{`GRANT UPDATE ON loans TO loanserve_app`, "loanserve_app may change loans.rate_ppm"},
 			{`GRANT UPDATE (amount_cents) ON payments TO loanserve_app`, "loanserve_app may change payments.amount_cents"},
+			{`GRANT UPDATE (as_of_on) ON runs TO loanserve_app`, "loanserve_app may change runs.as_of_on"},
 			{`GRANT UPDATE (status) ON loans TO loanserve_readonly`, "loanserve_readonly may change loans.status"},
 		},
 	},

@@ -28,6 +28,7 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	payment := testdb.Payment(t, db.App, loan)
 	testdb.Reversal(t, db.App, payment)
 	testdb.PaymentBatch(t, db.App, payment)
+	testdb.RunChunk(t, db.App, testdb.Run(t, db.App), loan, loan)
 	for _, table := range servicingTables(t, db.App) {
 		require.NotZero(t, one[int](t, db.App, `SELECT count(*) FROM `+table), "%s has no sample row", table)
 	}
@@ -155,6 +156,9 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE documents SET title = 'x'`,
 		`UPDATE escrow_lines SET amount_cents = 1`,
 		`UPDATE loan_borrowers SET role = 'co_borrower'`,
+		`UPDATE runs SET as_of_on = as_of_on + 1`,
+		`UPDATE runs SET requested_by = 'nobody'`,
+		`UPDATE run_chunks SET loans = 1`,
 		`UPDATE api_tokens SET scopes = '{admin}'`,
 		`UPDATE api_tokens SET token_hash = sha256('x')`,
 		`DELETE FROM api_tokens`,

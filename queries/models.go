@@ -595,6 +595,125 @@ func AllReversalStatusValues() []ReversalStatus {
 	}
 }
 
+type RunKind string
+
+const (
+	RunKindCloseDay RunKind = "close_day"
+)
+
+func (e *RunKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = RunKind(s)
+	case string:
+		*e = RunKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for RunKind: %T", src)
+	}
+	return nil
+}
+
+type NullRunKind struct {
+	RunKind RunKind
+	Valid   bool // Valid is true if RunKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullRunKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.RunKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.RunKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullRunKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.RunKind), nil
+}
+
+func (e RunKind) Valid() bool {
+	switch e {
+	case RunKindCloseDay:
+		return true
+	}
+	return false
+}
+
+func AllRunKindValues() []RunKind {
+	return []RunKind{
+		RunKindCloseDay,
+	}
+}
+
+type RunStatus string
+
+const (
+	RunStatusRequested RunStatus = "requested"
+	RunStatusRunning   RunStatus = "running"
+	RunStatusFinished  RunStatus = "finished"
+	RunStatusFailed    RunStatus = "failed"
+)
+
+func (e *RunStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = RunStatus(s)
+	case string:
+		*e = RunStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for RunStatus: %T", src)
+	}
+	return nil
+}
+
+type NullRunStatus struct {
+	RunStatus RunStatus
+	Valid     bool // Valid is true if RunStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullRunStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.RunStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.RunStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullRunStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.RunStatus), nil
+}
+
+func (e RunStatus) Valid() bool {
+	switch e {
+	case RunStatusRequested,
+		RunStatusRunning,
+		RunStatusFinished,
+		RunStatusFailed:
+		return true
+	}
+	return false
+}
+
+func AllRunStatusValues() []RunStatus {
+	return []RunStatus{
+		RunStatusRequested,
+		RunStatusRunning,
+		RunStatusFinished,
+		RunStatusFailed,
+	}
+}
+
 type ApiToken struct {
 	ID         int64
 	Name       string
@@ -734,6 +853,32 @@ type Property struct {
 	State      string
 	PostalCode string
 	CreatedAt  time.Time
+}
+
+type Run struct {
+	ID             uuid.UUID
+	Kind           RunKind
+	AsOfOn         mortgage.Date
+	Status         RunStatus
+	Total          int64
+	Done           int64
+	Changed        int64
+	FailedCount    int64
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+	StartedAt      *time.Time
+	FinishedAt     *time.Time
+	Findings       []byte
+}
+
+type RunChunk struct {
+	RunID       uuid.UUID
+	FirstLoanID int64
+	LastLoanID  int64
+	Loans       int64
+	FinishedAt  *time.Time
 }
 
 type Transaction struct {

@@ -40,3 +40,22 @@ LIMIT 100000;
 --
 -- name: GetBoarding :one
 SELECT * FROM transactions WHERE loan_id = $1 AND seq = 1;
+
+-- GetBalances returns what a loan's books say of a day, as they were known at a
+-- moment: the sum of its transactions that take effect by that day and were
+-- posted by that moment. Debits are positive.
+--
+-- name: GetBalances :one
+SELECT count(*) AS transactions,
+  coalesce(sum(cash_cents), 0)::bigint AS cash_cents,
+  coalesce(sum(principal_cents), 0)::bigint AS principal_cents,
+  coalesce(sum(interest_income_cents), 0)::bigint AS interest_income_cents,
+  coalesce(sum(escrow_cents), 0)::bigint AS escrow_cents,
+  coalesce(sum(suspense_cents), 0)::bigint AS suspense_cents,
+  coalesce(sum(late_charges_receivable_cents), 0)::bigint AS late_charges_receivable_cents,
+  coalesce(sum(late_charge_income_cents), 0)::bigint AS late_charge_income_cents,
+  coalesce(sum(fees_receivable_cents), 0)::bigint AS fees_receivable_cents,
+  coalesce(sum(fee_income_cents), 0)::bigint AS fee_income_cents,
+  coalesce(sum(escrow_advance_cents), 0)::bigint AS escrow_advance_cents
+FROM transactions
+WHERE loan_id = @loan_id AND effective_on <= @as_of_on AND posted_at <= @known_at;

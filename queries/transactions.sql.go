@@ -12,6 +12,64 @@ import (
 	mortgage "loanserve/mortgage"
 )
 
+const getBalances = `-- name: GetBalances :one
+SELECT count(*) AS transactions,
+  coalesce(sum(cash_cents), 0)::bigint AS cash_cents,
+  coalesce(sum(principal_cents), 0)::bigint AS principal_cents,
+  coalesce(sum(interest_income_cents), 0)::bigint AS interest_income_cents,
+  coalesce(sum(escrow_cents), 0)::bigint AS escrow_cents,
+  coalesce(sum(suspense_cents), 0)::bigint AS suspense_cents,
+  coalesce(sum(late_charges_receivable_cents), 0)::bigint AS late_charges_receivable_cents,
+  coalesce(sum(late_charge_income_cents), 0)::bigint AS late_charge_income_cents,
+  coalesce(sum(fees_receivable_cents), 0)::bigint AS fees_receivable_cents,
+  coalesce(sum(fee_income_cents), 0)::bigint AS fee_income_cents,
+  coalesce(sum(escrow_advance_cents), 0)::bigint AS escrow_advance_cents
+FROM transactions
+WHERE loan_id = $1 AND effective_on <= $2 AND posted_at <= $3
+`
+
+type GetBalancesParams struct {
+	LoanID  int64
+	AsOfOn  mortgage.Date
+	KnownAt time.Time
+}
+
+type GetBalancesRow struct {
+	Transactions               int64
+	CashCents                  int64
+	PrincipalCents             int64
+	InterestIncomeCents        int64
+	EscrowCents                int64
+	SuspenseCents              int64
+	LateChargesReceivableCents int64
+	LateChargeIncomeCents      int64
+	FeesReceivableCents        int64
+	FeeIncomeCents             int64
+	EscrowAdvanceCents         int64
+}
+
+// GetBalances returns what a loan's books say of a day, as they were known at a
+// moment: the sum of its transactions that take effect by that day and were
+// posted by that moment. Debits are positive.
+func (q *Queries) GetBalances(ctx context.Context, arg GetBalancesParams) (GetBalancesRow, error) {
+	row := q.db.QueryRow(ctx, getBalances, arg.LoanID, arg.AsOfOn, arg.KnownAt)
+	var i GetBalancesRow
+	err := row.Scan(
+		&i.Transactions,
+		&i.CashCents,
+		&i.PrincipalCents,
+		&i.InterestIncomeCents,
+		&i.EscrowCents,
+		&i.SuspenseCents,
+		&i.LateChargesReceivableCents,
+		&i.LateChargeIncomeCents,
+		&i.FeesReceivableCents,
+		&i.FeeIncomeCents,
+		&i.EscrowAdvanceCents,
+	)
+	return i, err
+}
+
 const getBoarding = `-- name: GetBoarding :one
 SELECT loan_id, seq, kind, effective_on, posted_at, due_on, payment_id, reverses, cash_cents, principal_cents, interest_income_cents, escrow_cents, suspense_cents, late_charges_receivable_cents, late_charge_income_cents, fees_receivable_cents, fee_income_cents, escrow_advance_cents, boarding_clearing_cents, rule, caused_by, hash FROM transactions WHERE loan_id = $1 AND seq = 1
 `

@@ -23,18 +23,22 @@ import (
 const (
 	ScopeLoansRead       = "loans:read"
 	ScopeLoansWrite      = "loans:write"
+	ScopeLoansClose      = "loans:close"
 	ScopePaymentsRead    = "payments:read"
 	ScopePaymentsWrite   = "payments:write"
 	ScopePaymentsReverse = "payments:reverse"
+	ScopeRunsRead        = "runs:read"
 )
 
 // Scopes lists every scope, with what it allows.
 var Scopes = map[string]string{
-	ScopeLoansRead:       "Read loans, their transactions and schedules.",
+	ScopeLoansRead:       "Read loans, their transactions, balances, schedules and payoff quotes.",
 	ScopeLoansWrite:      "Board loans.",
 	ScopePaymentsRead:    "Read payments and files of payments.",
 	ScopePaymentsWrite:   "Submit payments and files of payments, and resolve their exceptions.",
+	ScopeLoansClose:      "Close business days.",
 	ScopePaymentsReverse: "Reverse payments.",
+	ScopeRunsRead:        "Read runs and how far they have come.",
 }
 
 // tokenTable is what authentication needs of the table of tokens.

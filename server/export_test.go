@@ -24,6 +24,7 @@ var (
 	NotFound       = notFound
 	Invalid        = invalid
 	InBody         = inBody
+	QuoteOf        = quoteOf
 )
 
 // MarkUsedEvery and its like are the limits that the tests check.

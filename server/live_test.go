@@ -172,6 +172,7 @@ func TestOperations(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v1/loans": "GET, HEAD, POST", "/v1/loans/1": "GET, HEAD", "/v1/loans/1/payments": "GET, HEAD, POST",
 		"/v1/loans/1/transactions": "GET, HEAD", "/v1/loans/1/schedule": "GET, HEAD", "/v1/payments/1": "GET, HEAD",
+		"/v1/runs": "GET, HEAD", "/v1/day-closes": "POST", "/v1/loans/1/balances": "GET, HEAD",
 	} {
 		w := l.call(http.MethodDelete, path, "")
 		refused(t, w, http.StatusMethodNotAllowed, "method-not-allowed")
@@ -213,6 +214,8 @@ func TestEnumerationsAreTheDatabases(t *testing.T) {
 		{"PaymentBatch", "format", "payment_file_format"},
 		{"PaymentBatch", "status", "payment_batch_status"},
 		{"BatchItem", "status", "payment_batch_item_status"},
+		{"Run", "kind", "run_kind"},
+		{"Run", "status", "run_status"},
 	} {
 		var enum []string
 		for _, v := range schemas[place.schema].Properties[place.property].Enum {

@@ -99,6 +99,11 @@ func termsOf(l queries.Loan) mortgage.Terms {
 		Rate: l.RatePpm, PrincipalAndInterest: l.PrincipalAndInterestCents, EscrowPayment: l.EscrowPaymentCents,
 		DueDay: int(l.DueDay), MaturityOn: l.MaturityOn, InterestMethod: l.InterestMethod,
 		ApplicationOrder: l.ApplicationOrder, ExcessPolicy: l.ExcessPolicy, Rounding: l.Rounding,
+		LateCharge: mortgage.LateChargePolicy{
+			GraceDays: int(l.LateChargeGraceDays), Rate: l.LateChargeRatePpm,
+			Minimum: l.LateChargeMinimumCents, Maximum: l.LateChargeMaximumCents, ExtendToBusinessDay: false,
+		},
+		BoardedOn: mortgage.DateOf(l.BoardedAt),
 	}
 }
 
@@ -106,5 +111,6 @@ func stateOf(l queries.Loan) mortgage.State {
 	return mortgage.State{
 		Principal: l.PrincipalCents, Escrow: l.EscrowCents, Suspense: l.SuspenseCents,
 		LateChargesDue: l.LateChargesDueCents, NextDueOn: l.NextDueOn,
+		AsOf: l.AsOfOn, LateChargedThrough: l.LateChargedThroughOn,
 	}
 }

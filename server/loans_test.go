@@ -185,7 +185,7 @@ func TestLoansThatAreNot(t *testing.T) {
 	t.Parallel()
 
 	l := setupLive(t)
-	for _, below := range []string{"", "/transactions", "/schedule", "/payments"} {
+	for _, below := range []string{"", "/transactions", "/schedule", "/payments", "/balances"} {
 		refused(t, l.call(http.MethodGet, "/v1/loans/999"+below, ""), 404, "not-found")
 		refused(t, l.call(http.MethodGet, "/v1/loans/x"+below, ""), 422, "invalid")
 	}

@@ -49,6 +49,7 @@ type Server struct {
 	reversals *waiters // for reversals to be posted or rejected
 	batches   *waiters // for batches to be finished
 	uploads   chan struct{}
+	runs      *waiters // for runs to be over
 
 	router   *chi.Mux
 	api      huma.API
@@ -69,6 +70,11 @@ func New(o Options) (*Server, error) {
 	s.batches = newWaiters(q.ListFinishedPaymentBatches, o.Log)
 	s.uploads = make(chan struct{}, maxUploads)
 	s.routePaymentBatches()
+	s.routePayoffQuote()
+	s.routeBalances()
+	s.runs = newWaiters(q.ListFinishedRuns, o.Log)
+	s.routeDayCloses()
+	s.routeRuns()
 	return s, s.routeDocs()
 }
 
@@ -124,6 +130,9 @@ func (s *Server) StopWaiting() {
 	}
 	if s.batches != nil {
 		s.batches.close()
+	}
+	if s.runs != nil {
+		s.runs.close()
 	}
 }
 

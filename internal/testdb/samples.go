@@ -158,6 +158,40 @@ func Reversal(t testing.TB, db queries.DBTX, payment queries.Payment) queries.Pa
 	return reversal
 }
 
+// Run stores a wish that the day 2026-02-17 be closed, and returns its row.
+func Run(t testing.TB, db queries.DBTX, edits ...func(*queries.InsertRunParams)) queries.Run {
+	t.Helper()
+	id, err := uuid.NewV7()
+	if err != nil {
+		t.Fatalf("testdb: run id: %v", err)
+	}
+	hash := sha256.Sum256(id[:])
+	arg := queries.InsertRunParams{
+		ID: id, Kind: queries.RunKindCloseDay, AsOfOn: Date("2026-02-17"),
+		RequestedBy: "testdb", IdempotencyKey: id.String(), RequestHash: hash[:],
+	}
+	for _, edit := range edits {
+		edit(&arg)
+	}
+	run, err := queries.New(db).InsertRun(t.Context(), arg)
+	if err != nil {
+		t.Fatalf("testdb: insert run: %v", err)
+	}
+	return run
+}
+
+// RunChunk stores a part of the run: the loans from the first to the last.
+func RunChunk(t testing.TB, db queries.DBTX, run queries.Run, first, last queries.Loan) {
+	t.Helper()
+	_, err := db.Exec(t.Context(), `
+INSERT INTO run_chunks (run_id, first_loan_id, last_loan_id, loans)
+VALUES ($1, $2::bigint, $3::bigint, $3::bigint - $2::bigint + 1)`,
+		run.ID, first.ID, last.ID)
+	if err != nil {
+		t.Fatalf("testdb: insert run chunk: %v", err)
+	}
+}
+
 // Borrower stores a person who is liable on the loan, and returns the id.
 func Borrower(t testing.TB, db queries.DBTX, loan queries.Loan, role queries.BorrowerRole) int64 {
 	t.Helper()

@@ -1,0 +1,225 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river"
+
+	"loanserve/mortgage"
+	"loanserve/queries"
+)
+
+// CloseDayChunkArgs names the loans of a run that one job closes.
+type CloseDayChunkArgs struct {
+	RunID       uuid.UUID `json:"run_id"`
+	FirstLoanID int64     `json:"first_loan_id"`
+	LastLoanID  int64     `json:"last_loan_id"`
+}
+
+// Kind is stored with every job, so it never changes.
+func (CloseDayChunkArgs) Kind() string { return "close_day_chunk" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts. The job is not unique: the
+// chunk it names is counted once.
+func (CloseDayChunkArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: QueueCycle, MaxAttempts: postPaymentAttempts}
+}
+
+// CloseDayChunk lets time pass for a range of loans up to the run's business
+// date. The loans' books, the chunk and the run's count change in one
+// transaction, so a job that is killed has done nothing and one that runs twice
+// counts once. How far a loan's own books reach decides what is left to do for
+// it, whoever asks: two runs for one day do the work of one.
+type CloseDayChunk struct {
+	river.WorkerDefaults[CloseDayChunkArgs]
+
+	DB      DB
+	Metrics *Metrics
+}
+
+// Timeout implements river.Worker.
+func (*CloseDayChunk) Timeout(*river.Job[CloseDayChunkArgs]) time.Duration { return closeTimeout }
+
+// Work closes the chunk. A loan that fails is a finding of the run, and does
+// not stop its neighbors.
+func (w *CloseDayChunk) Work(ctx context.Context, job *river.Job[CloseDayChunkArgs]) error {
+	var outcome closeOutcome
+	err := pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) (err error) {
+		outcome, err = closeChunk(ctx, tx, job.Args)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("run %s, loans from %d to %d: %w",
+			job.Args.RunID, job.Args.FirstLoanID, job.Args.LastLoanID, err)
+	}
+	w.Metrics.countClosed(outcome)
+	return nil
+}
+
+// closeOutcome counts what became of a set of loans.
+type closeOutcome struct {
+	changed, unchanged int
+	findings           []finding
+}
+
+// finding is a loan that could not be worked, as the run shows it.
+type finding struct {
+	LoanID int64  `json:"loan_id"`
+	Detail string `json:"detail"`
+}
+
+func (o *closeOutcome) add(more closeOutcome) {
+	o.changed += more.changed
+	o.unchanged += more.unchanged
+	o.findings = append(o.findings, more.findings...)
+}
+
+func closeChunk(ctx context.Context, tx pgx.Tx, args CloseDayChunkArgs) (closeOutcome, error) {
+	q := queries.New(tx)
+	chunk, err := q.LockRunChunk(ctx, args.RunID, args.FirstLoanID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return closeOutcome{}, nil // An earlier attempt committed.
+	}
+	if err != nil {
+		return closeOutcome{}, fmt.Errorf("lock chunk: %w", err)
+	}
+	rows, err := q.LockLoansToClose(ctx, queries.LockLoansToCloseParams{
+		FirstLoanID: args.FirstLoanID, LastLoanID: chunk.LastLoanID, AsOfOn: chunk.AsOfOn,
+	})
+	if err != nil {
+		return closeOutcome{}, fmt.Errorf("lock loans: %w", err)
+	}
+	c := closing{at: chunk.PostedAt, asOfOn: chunk.AsOfOn, causedBy: "run:" + args.RunID.String()}
+	outcome, err := c.closeLoans(ctx, tx, rows)
+	if err != nil {
+		return closeOutcome{}, err
+	}
+	if err := finishChunk(ctx, q, args, outcome); err != nil {
+		return closeOutcome{}, err
+	}
+	return outcome, nil
+}
+
+// finishChunk counts the chunk into its run.
+func finishChunk(ctx context.Context, q *queries.Queries, args CloseDayChunkArgs, outcome closeOutcome) error {
+	findings := []byte("[]")
+	if len(outcome.findings) > 0 {
+		var err error
+		if findings, err = json.Marshal(outcome.findings); err != nil {
+			return fmt.Errorf("write findings: %w", err)
+		}
+	}
+	counted, err := q.MarkRunChunkFinished(ctx, queries.MarkRunChunkFinishedParams{
+		RunID: args.RunID, FirstLoanID: args.FirstLoanID, Changed: int64(outcome.changed),
+		Failed: int64(len(outcome.findings)), Findings: findings,
+	})
+	if err != nil {
+		return fmt.Errorf("mark chunk finished: %w", err)
+	}
+	if counted != 1 {
+		return broken(fmt.Errorf("the chunk was counted into %d runs", counted))
+	}
+	return nil
+}
+
+// closing is what one chunk's loans have in common.
+type closing struct {
+	at       time.Time
+	asOfOn   mortgage.Date
+	causedBy string
+}
+
+// closeLoans closes locked loans together, or, where one of them spoils what is
+// written for all, each by itself, so that it fails alone.
+func (c closing) closeLoans(ctx context.Context, tx pgx.Tx, rows []queries.Loan) (closeOutcome, error) {
+	outcome, err := c.tryLoans(ctx, tx, rows)
+	if err == nil || !isOfOnePayment(err) {
+		return outcome, err
+	}
+	outcome = closeOutcome{}
+	for i := range rows {
+		one, err := c.tryLoans(ctx, tx, rows[i:i+1])
+		if err != nil && !isOfOnePayment(err) {
+			return closeOutcome{}, err
+		}
+		if err != nil {
+			one.findings = append(one.findings, findingOf(rows[i].ID, err))
+		}
+		outcome.add(one)
+	}
+	return outcome, nil
+}
+
+// tryLoans closes all of the loans whose arithmetic holds, or, when it returns
+// an error, none.
+func (c closing) tryLoans(ctx context.Context, tx pgx.Tx, rows []queries.Loan) (closeOutcome, error) {
+	var outcome closeOutcome
+	w := newWriting(c.at)
+	var quiet []int64 // The days brought them nothing.
+	for i := range rows {
+		l := newLoanInHand(&rows[i])
+		state, entries, err := l.terms.Advance(l.state, c.asOfOn)
+		switch {
+		case err != nil:
+			outcome.findings = append(outcome.findings, findingOf(l.id, err))
+		case len(entries) == 0:
+			quiet = append(quiet, l.id)
+		default:
+			c.enter(w, l, state, entries)
+			outcome.changed++
+		}
+	}
+	outcome.unchanged = len(quiet)
+	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return c.write(ctx, queries.New(tx), w, quiet) })
+	if err != nil {
+		return closeOutcome{}, err
+	}
+	return outcome, nil
+}
+
+// enter puts what the days brought into the loan's books.
+func (c closing) enter(w *writing, l *loanInHand, state mortgage.State, entries []mortgage.Entry) {
+	for _, e := range entries {
+		w.add(l, mortgage.Correction{Reverses: 0, Entry: e}, c.causedBy)
+		if e.EffectiveOn > l.lastOn { // Of two on one day, a receipt's order is kept.
+			l.lastOn, l.lastRef = e.EffectiveOn, ""
+		}
+	}
+	l.state = state
+	w.keep(l)
+}
+
+func (c closing) write(ctx context.Context, q *queries.Queries, w *writing, quiet []int64) error {
+	if len(w.params.LoanID) > 0 {
+		if err := w.write(ctx, q); err != nil {
+			return err
+		}
+	}
+	if len(quiet) == 0 {
+		return nil
+	}
+	moved, err := q.MarkDayPassed(ctx, c.asOfOn, quiet)
+	if err != nil {
+		return fmt.Errorf("mark day passed: %w", err)
+	}
+	if moved != int64(len(quiet)) {
+		return broken(fmt.Errorf("%d of %d loans were moved on", moved, len(quiet)))
+	}
+	return nil
+}
+
+// findingOf describes a loan's failure. Of a PostgreSQL error it takes the code
+// and the constraint: the rest can hold a row.
+func findingOf(loan int64, err error) finding {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return finding{LoanID: loan, Detail: "SQLSTATE " + pg.Code + " " + pg.ConstraintName}
+	}
+	return finding{LoanID: loan, Detail: err.Error()}
+}

@@ -1,0 +1,103 @@
+-- InsertRun records a wish that work on the whole portfolio be done for a
+-- business date. It returns no row when the principal's idempotency key is taken.
+--
+-- name: InsertRun :one
+INSERT INTO runs (id, kind, as_of_on, requested_by, idempotency_key, request_hash)
+VALUES (@id, @kind, @as_of_on, @requested_by, @idempotency_key, @request_hash)
+ON CONFLICT (requested_by, idempotency_key) DO NOTHING
+RETURNING *;
+
+-- GetRun returns one run.
+--
+-- name: GetRun :one
+SELECT * FROM runs WHERE id = $1;
+
+-- GetRunByKey returns the run that a principal asked for under a key.
+--
+-- name: GetRunByKey :one
+SELECT * FROM runs WHERE requested_by = $1 AND idempotency_key = $2;
+
+-- ListRuns returns runs, the latest first, before the given id, at most
+-- row_limit of them. Ids are in order of time.
+--
+-- name: ListRuns :many
+SELECT * FROM runs WHERE id < @before_id ORDER BY id DESC LIMIT @row_limit;
+
+-- ListFinishedRuns returns those of the given runs that are over.
+--
+-- name: ListFinishedRuns :many
+SELECT id FROM runs WHERE id = ANY(@ids::uuid[]) AND finished_at IS NOT NULL ORDER BY id LIMIT 10000;
+
+-- LockRunToPlan locks a run that was requested and not yet cut into chunks. It
+-- returns no row when it was.
+--
+-- name: LockRunToPlan :one
+SELECT * FROM runs WHERE id = $1 AND status = 'requested' FOR NO KEY UPDATE;
+
+-- InsertCloseChunks cuts the active loans whose books do not reach the business
+-- date into ranges of ids of at most chunk_loans loans each, and returns them
+-- in order.
+--
+-- name: InsertCloseChunks :many
+INSERT INTO run_chunks (run_id, first_loan_id, last_loan_id, loans)
+SELECT @run_id, min(due.id), max(due.id), count(*)
+FROM (
+  SELECT l.id, (row_number() OVER (ORDER BY l.id) - 1) / @chunk_loans::bigint AS chunk
+  FROM loans l
+  WHERE l.status = 'active' AND l.as_of_on < @as_of_on::date
+) due
+GROUP BY due.chunk
+ORDER BY due.chunk
+RETURNING *;
+
+-- MarkRunPlanned starts a run on that many loans. Without any it is over.
+--
+-- name: MarkRunPlanned :exec
+UPDATE runs SET total = @total::bigint, started_at = now(),
+  status = CASE WHEN @total::bigint = 0 THEN 'finished'::run_status ELSE 'running' END,
+  finished_at = CASE WHEN @total::bigint = 0 THEN now() END
+WHERE id = @id AND status = 'requested';
+
+-- LockRunChunk locks a chunk that is still to be worked, and returns no row when
+-- an earlier attempt has worked it.
+--
+-- name: LockRunChunk :one
+SELECT c.last_loan_id, c.loans, r.as_of_on, now()::timestamptz AS posted_at
+FROM run_chunks c
+JOIN runs r ON r.id = c.run_id
+WHERE c.run_id = @run_id AND c.first_loan_id = @first_loan_id AND c.finished_at IS NULL
+FOR NO KEY UPDATE OF c;
+
+-- LockLoansToClose locks, in order of id, the active loans of a range whose books
+-- do not reach the business date.
+--
+-- name: LockLoansToClose :many
+SELECT * FROM loans
+WHERE id BETWEEN @first_loan_id AND @last_loan_id AND status = 'active' AND as_of_on < @as_of_on
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- MarkDayPassed records that the days up to the business date brought the loans
+-- nothing. It returns how many loans it changed.
+--
+-- name: MarkDayPassed :execrows
+UPDATE loans SET as_of_on = @as_of_on WHERE id = ANY(@ids::bigint[]) AND as_of_on < @as_of_on;
+
+-- MarkRunChunkFinished counts a chunk into its run, once. The chunk that makes
+-- the count complete ends the run: chunks that finish at the same moment wait
+-- for each other at the run's row, so that exactly one of them is the last.
+-- Findings beyond the first thousand or so are counted and not kept.
+--
+-- name: MarkRunChunkFinished :execrows
+WITH chunk AS (
+  UPDATE run_chunks SET finished_at = now()
+  WHERE run_id = @run_id AND first_loan_id = @first_loan_id AND finished_at IS NULL
+  RETURNING loans
+)
+UPDATE runs r SET done = r.done + chunk.loans, changed = r.changed + @changed, failed_count = r.failed_count + @failed,
+  findings = CASE WHEN jsonb_array_length(r.findings) < 1000 THEN r.findings || @findings::jsonb ELSE r.findings END,
+  status = CASE WHEN r.done + chunk.loans < r.total THEN r.status
+    WHEN r.failed_count + @failed > 0 THEN 'failed' ELSE 'finished' END,
+  finished_at = CASE WHEN r.done + chunk.loans = r.total THEN clock_timestamp() END
+FROM chunk
+WHERE r.id = @run_id;

@@ -1,0 +1,109 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"loanserve/jobs"
+	"loanserve/mortgage"
+	"loanserve/queries"
+)
+
+func (s *Server) routeDayCloses() {
+	register(s, ScopeLoansClose, huma.Operation{
+		OperationID: "close-day", Method: http.MethodPost, Path: "/v1/day-closes", Tags: []string{"runs"},
+		Summary: "Close a business day",
+		Description: "Lets time pass for every active loan up to and including the day: money held in suspense satisfies " +
+			"installments on their due dates, and late charges are assessed on the day after grace ends. Days that were " +
+			"missed are made up in order. A day that is closed already may be closed again: its loans get nothing new. " +
+			"How far it has come is at the Location.",
+		DefaultStatus: http.StatusAccepted,
+	}, s.closeDay)
+}
+
+type closeDayInput struct {
+	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
+	Body dayClose
+}
+
+type dayClose struct {
+	AsOfOn date `json:"as_of_on" doc:"The business date to close; not after today (UTC)."`
+}
+
+type closeDayOutput struct {
+	Location   string `header:"Location"`
+	RetryAfter int    `header:"Retry-After" doc:"Seconds after which to look."`
+	Replayed   string `header:"Idempotent-Replayed" doc:"true when this is the first answer again."`
+	Body       run
+}
+
+func (s *Server) closeDay(ctx context.Context, in *closeDayInput) (*closeDayOutput, error) {
+	key, err := parseKey(in.Key)
+	if err != nil {
+		return nil, err
+	}
+	if in.Body.AsOfOn.Date > mortgage.DateOf(time.Now()) {
+		return nil, invalid(inBody("/as_of_on", "must not be after today"))
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make run id: %w", err)
+	}
+	hash, err := fingerprint("close-day", "/v1/day-closes", &in.Body)
+	if err != nil {
+		return nil, err
+	}
+	arg := queries.InsertRunParams{
+		ID: id, Kind: queries.RunKindCloseDay, AsOfOn: in.Body.AsOfOn.Date,
+		RequestedBy: PrincipalOf(ctx).ID, IdempotencyKey: key, RequestHash: hash,
+	}
+	var row queries.Run
+	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+		row, err = s.acceptDayClose(ctx, tx, arg)
+		return err
+	})
+	if err == nil {
+		return dayCloseAccepted(row, ""), nil
+	}
+	if !perhapsReplayed(err) {
+		return nil, err
+	}
+	first, missing := s.q.GetRunByKey(ctx, arg.RequestedBy, arg.IdempotencyKey)
+	if missing != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first.RequestHash, arg.RequestHash) {
+		return nil, keyReused()
+	}
+	return dayCloseAccepted(first, "true"), nil
+}
+
+func dayCloseAccepted(row queries.Run, replayed string) *closeDayOutput {
+	return &closeDayOutput{
+		Location: "/v1/runs/" + row.ID.String(), RetryAfter: 1, Replayed: replayed, Body: requestedRun(row),
+	}
+}
+
+// acceptDayClose stores the run and enqueues its planning. It returns
+// errKeyTaken, and stores nothing, when the idempotency key is taken.
+func (s *Server) acceptDayClose(ctx context.Context, tx pgx.Tx, arg queries.InsertRunParams) (queries.Run, error) {
+	row, err := queries.New(tx).InsertRun(ctx, arg)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return row, errKeyTaken
+	}
+	if err != nil {
+		return row, fmt.Errorf("insert run: %w", err)
+	}
+	if _, err := s.jobs.InsertTx(ctx, tx, jobs.CloseDayArgs{RunID: row.ID}, nil); err != nil {
+		return row, fmt.Errorf("enqueue run: %w", err)
+	}
+	return row, nil
+}
