@@ -74,7 +74,7 @@ test/race: ## the same with the race detector
 	fi
 
 .PHONY: test/long
-test/long: ## the same with what takes minutes: crashes, restores, load
+test/long: ## the same, with ten times the crashes and payments
 	LOANSERVE_TEST_LONG=1 $(WITHPG) $(GOTEST) -timeout 60m $(PKG)
 
 .PHONY: fuzz fuzz/each

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,25 +63,25 @@ func (s *Server) boardLoan(ctx context.Context, in *boardLoanInput) (*boardLoanO
 	if err != nil {
 		return nil, err
 	}
-	var row queries.Loan
-	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		row, err = insertLoan(ctx, queries.New(tx), arg, &in.Body)
-		return err
-	})
-	if err == nil {
-		return boarded(row, ""), nil
-	}
-	if arg.IdempotencyKey == nil || !perhapsReplayed(err) {
+	row, replayed, err := once(
+		func() (row queries.Loan, err error) {
+			err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+				row, err = insertLoan(ctx, queries.New(tx), arg, &in.Body)
+				return err
+			})
+			return row, err
+		},
+		func() (queries.Loan, error) {
+			if arg.IdempotencyKey == nil {
+				return queries.Loan{}, pgx.ErrNoRows
+			}
+			return s.q.GetLoanByKey(ctx, arg.BoardedBy, *arg.IdempotencyKey)
+		},
+		func(row queries.Loan) []byte { return row.RequestHash }, arg.RequestHash)
+	if err != nil {
 		return nil, err
 	}
-	first, missing := s.q.GetLoanByKey(ctx, arg.BoardedBy, *arg.IdempotencyKey)
-	if missing != nil {
-		return nil, err
-	}
-	if !bytes.Equal(first.RequestHash, arg.RequestHash) {
-		return nil, keyReused()
-	}
-	return boarded(first, "true"), nil
+	return boarded(row, replayed), nil
 }
 
 func boarded(row queries.Loan, replayed string) *boardLoanOutput {

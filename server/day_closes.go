@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,25 +64,20 @@ func (s *Server) closeDay(ctx context.Context, in *closeDayInput) (*closeDayOutp
 		ID: id, Kind: queries.RunKindCloseDay, AsOfOn: in.Body.AsOfOn.Date,
 		RequestedBy: PrincipalOf(ctx).ID, IdempotencyKey: key, RequestHash: hash,
 	}
-	var row queries.Run
-	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		row, err = s.acceptDayClose(ctx, tx, arg)
-		return err
-	})
-	if err == nil {
-		return dayCloseAccepted(row, ""), nil
-	}
-	if !perhapsReplayed(err) {
+	row, replayed, err := once(
+		func() (row queries.Run, err error) {
+			err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+				row, err = s.acceptDayClose(ctx, tx, arg)
+				return err
+			})
+			return row, err
+		},
+		func() (queries.Run, error) { return s.q.GetRunByKey(ctx, arg.RequestedBy, arg.IdempotencyKey) },
+		func(row queries.Run) []byte { return row.RequestHash }, arg.RequestHash)
+	if err != nil {
 		return nil, err
 	}
-	first, missing := s.q.GetRunByKey(ctx, arg.RequestedBy, arg.IdempotencyKey)
-	if missing != nil {
-		return nil, err
-	}
-	if !bytes.Equal(first.RequestHash, arg.RequestHash) {
-		return nil, keyReused()
-	}
-	return dayCloseAccepted(first, "true"), nil
+	return dayCloseAccepted(row, replayed), nil
 }
 
 func dayCloseAccepted(row queries.Run, replayed string) *closeDayOutput {

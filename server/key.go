@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -74,6 +75,26 @@ var errKeyTaken = errors.New("the idempotency key is taken")
 func perhapsReplayed(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return errors.Is(err, errKeyTaken) || ok && pg.Code == uniqueViolation
+}
+
+// once does what a request asks for, unless the same principal has asked for it
+// under the same key before: then it returns what that led to, and replayed is
+// "true". A key that was used for another request is refused.
+func once[T any](
+	do, first func() (T, error), hashOf func(T) []byte, hash []byte,
+) (row T, replayed string, err error) {
+	row, err = do()
+	if err == nil || !perhapsReplayed(err) {
+		return row, "", err
+	}
+	row, missing := first()
+	if missing != nil {
+		return row, "", err // Something else of the request was taken.
+	}
+	if !bytes.Equal(hashOf(row), hash) {
+		return row, "", keyReused()
+	}
+	return row, "true", nil
 }
 
 // fingerprint identifies what a request asks for: SHA-256 over the operation,

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -67,24 +66,20 @@ func (s *Server) createPayment(ctx context.Context, in *createPaymentInput) (*cr
 	if err != nil {
 		return nil, err
 	}
-	row, err := s.intake.accept(ctx, arg)
-	if errors.Is(err, errStoreAlone) {
-		row, err = s.storePayment(ctx, arg)
-	}
-	if err == nil {
-		return accepted(row, ""), nil
-	}
-	if !perhapsReplayed(err) {
+	row, replayed, err := once(
+		func() (queries.Payment, error) {
+			row, err := s.intake.accept(ctx, arg)
+			if errors.Is(err, errStoreAlone) {
+				return s.storePayment(ctx, arg)
+			}
+			return row, err
+		},
+		func() (queries.Payment, error) { return s.q.GetPaymentByKey(ctx, arg.RequestedBy, arg.IdempotencyKey) },
+		func(row queries.Payment) []byte { return row.RequestHash }, arg.RequestHash)
+	if err != nil {
 		return nil, err
 	}
-	first, missing := s.q.GetPaymentByKey(ctx, arg.RequestedBy, arg.IdempotencyKey)
-	if missing != nil {
-		return nil, err
-	}
-	if !bytes.Equal(first.RequestHash, arg.RequestHash) {
-		return nil, keyReused()
-	}
-	return accepted(first, "true"), nil
+	return accepted(row, replayed), nil
 }
 
 func accepted(row queries.Payment, replayed string) *createPaymentOutput {

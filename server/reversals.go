@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,25 +96,22 @@ func (s *Server) reversePayment(ctx context.Context, in *reversePaymentInput) (*
 		ID: id, PaymentID: in.PaymentID, Reason: in.Body.Reason,
 		RequestedBy: PrincipalOf(ctx).ID, IdempotencyKey: key, RequestHash: hash,
 	}
-	var row queries.PaymentReversal
-	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		row, err = s.acceptReversal(ctx, tx, arg)
-		return err
-	})
-	if err == nil {
-		return reversalAccepted(row, ""), nil
-	}
-	if !perhapsReplayed(err) {
+	row, replayed, err := once(
+		func() (row queries.PaymentReversal, err error) {
+			err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+				row, err = s.acceptReversal(ctx, tx, arg)
+				return err
+			})
+			return row, err
+		},
+		func() (queries.PaymentReversal, error) {
+			return s.q.GetPaymentReversalByKey(ctx, arg.RequestedBy, arg.IdempotencyKey)
+		},
+		func(row queries.PaymentReversal) []byte { return row.RequestHash }, arg.RequestHash)
+	if err != nil {
 		return nil, err
 	}
-	first, missing := s.q.GetPaymentReversalByKey(ctx, arg.RequestedBy, arg.IdempotencyKey)
-	if missing != nil {
-		return nil, err
-	}
-	if !bytes.Equal(first.RequestHash, arg.RequestHash) {
-		return nil, keyReused()
-	}
-	return reversalAccepted(first, "true"), nil
+	return reversalAccepted(row, replayed), nil
 }
 
 func reversalAccepted(row queries.PaymentReversal, replayed string) *reversePaymentOutput {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -13,15 +14,18 @@ import (
 )
 
 // testCrash kills the worker again and again, without warning and at no
-// particular moment, while two thousand payments arrive and are posted.
+// particular moment, while two thousand payments arrive and are posted; with
+// LOANSERVE_TEST_LONG it is twenty thousand, and forty kills.
 func testCrash(t *testing.T, p *program) {
 	t.Helper()
 	const (
-		loans    = 50
-		payments = 2000
-		clients  = 8
-		kills    = 8
+		loans   = 50
+		clients = 8
 	)
+	payments, kills := 2000, 8
+	if os.Getenv("LOANSERVE_TEST_LONG") != "" {
+		payments, kills = 20_000, 40
+	}
 	p.makeToken("loans:write", "payments:write")
 	serve := p.start("serve", "--workers", "0")
 	paths := make([]string, loans)
@@ -43,7 +47,7 @@ func testCrash(t *testing.T, p *program) {
 	}
 
 	// The moments are seeded; what they hit is the machine's to decide.
-	random := rand.New(rand.NewPCG(20260101, kills))
+	random := rand.New(rand.NewPCG(20260101, uint64(kills)))
 	for kill := range kills {
 		worker := p.start("work")
 		goal := p.posted() + 1 + random.IntN(payments*3/2/kills)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -58,7 +57,7 @@ type program struct {
 // command returns a run of the program that has not started.
 func (p *program) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.binary, args...)
-	cmd.Env = append(os.Environ(), "DATABASE_URL="+p.db.URL, "LOANSERVE_LOG_FORMAT=json", "LOANSERVE_LOG_LEVEL=warn")
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+p.db.URL, "LOANSERVE_LOG_FORMAT=json", "LOANSERVE_LOG_LEVEL=info")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
@@ -68,39 +67,67 @@ type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	api   string
-	admin string
 	log   *log
 	ended chan struct{}
 }
 
-// log keeps what a process wrote, to show when a test fails.
+// log keeps what a process wrote, to show when a test fails, and notices the
+// line that says that it has started.
 type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	mu      sync.Mutex
+	text    bytes.Buffer
+	read    int            // bytes of text that were looked at
+	started chan addresses // nil once the line was seen
 }
 
+// addresses are where a process listens; API is "" where there is none.
+type addresses struct {
+	Msg   string `json:"msg"`
+	API   string `json:"api"`
+	Admin string `json:"admin"`
+}
+
+// Write implements io.Writer. What comes at once need not be whole lines.
 func (l *log) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text.Write(b)
+	l.text.Write(b)
+	for l.started != nil {
+		line, rest, whole := bytes.Cut(l.text.Bytes()[l.read:], []byte("\n"))
+		if !whole {
+			break
+		}
+		l.read = l.text.Len() - len(rest)
+		var at addresses
+		if json.Unmarshal(line, &at) == nil && at.Msg == "started" {
+			l.started <- at
+			l.started = nil
+		}
+	}
+	return len(b), nil
 }
 
+// String returns the end of what was written.
 func (l *log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text.String()
+	const enough = 4096
+	text := l.text.String()
+	return text[max(0, len(text)-enough):]
 }
+
+// anyPort lets the system choose, so that no two processes choose the same.
+const anyPort = "127.0.0.1:0"
 
 // start runs serve or work until the test ends, and returns once it is ready.
 func (p *program) start(verb string, args ...string) *process {
 	t := p.t
 	t.Helper()
-	proc := &process{t: t, log: &log{}, ended: make(chan struct{})}
-	proc.admin = freeAddress(t)
-	args = append([]string{verb, "--admin-listen", proc.admin}, args...)
+	started := make(chan addresses, 1)
+	proc := &process{t: t, log: &log{started: started}, ended: make(chan struct{})}
+	args = append([]string{verb, "--admin-listen", anyPort}, args...)
 	if verb == "serve" {
-		proc.api = freeAddress(t)
-		args = append(args, "--listen", proc.api)
+		args = append(args, "--listen", anyPort)
 	}
 	proc.cmd = p.command(context.WithoutCancel(t.Context()), args...)
 	proc.cmd.Stderr, proc.cmd.Stdout = proc.log, proc.log
@@ -112,17 +139,25 @@ func (p *program) start(verb string, args ...string) *process {
 			t.Logf("%s wrote:\n%s", verb, proc.log)
 		}
 	})
-	require.Eventually(t, proc.ready, patience, 10*time.Millisecond, "%s is not ready", verb)
+	select {
+	case at := <-started:
+		proc.api = at.API
+		proc.requireReady(at.Admin)
+	case <-proc.ended:
+		require.FailNow(t, verb+" ended before it had started")
+	case <-time.After(patience):
+		require.FailNow(t, verb+" did not start")
+	}
 	return proc
 }
 
-func (proc *process) ready() bool {
-	res, err := http.Get("http://" + proc.admin + "/readyz")
-	if err != nil {
-		return false
-	}
+// requireReady checks that a process that has started says so to operators.
+func (proc *process) requireReady(admin string) {
+	proc.t.Helper()
+	res, err := http.Get(admin + "/readyz")
+	require.NoError(proc.t, err)
 	defer func() { _ = res.Body.Close() }()
-	return res.StatusCode == http.StatusOK
+	require.Equal(proc.t, http.StatusOK, res.StatusCode)
 }
 
 // signal sends a signal and waits for the end of the process.
@@ -133,14 +168,6 @@ func (proc *process) signal(s syscall.Signal) {
 	case <-time.After(patience):
 		proc.t.Errorf("the process did not end after %v", s)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // makeToken makes the token that requests carry.
@@ -179,7 +206,7 @@ func (a answer) field(t *testing.T, path ...string) string {
 
 // request sends a request with the program's token. Headers are name, value.
 func (p *program) request(proc *process, method, path, body string, headers ...string) (answer, error) {
-	req, err := http.NewRequestWithContext(p.t.Context(), method, "http://"+proc.api+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(p.t.Context(), method, proc.api+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
