@@ -228,6 +228,9 @@ func (h *history) up(ctx context.Context) ([]Migration, error) {
 
 func (h *history) status(ctx context.Context) ([]Migration, error) {
 	conn, err := pgx.ConnectConfig(ctx, h.config)
+	if isUnknownRole(err) {
+		return compare(nil) // A server without our roles has none of our schemas.
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
@@ -237,6 +240,12 @@ func (h *history) status(ctx context.Context) ([]Migration, error) {
 		return nil, err
 	}
 	return compare(recorded)
+}
+
+// isUnknownRole says whether the role to become does not exist.
+func isUnknownRole(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "22023" // invalid_parameter_value, of the parameter "role"
 }
 
 // isLockTimeout says whether a table stayed locked by somebody else.

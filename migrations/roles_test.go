@@ -28,6 +28,18 @@ func freshServer(t *testing.T) *pgcluster.Cluster {
 	return cluster
 }
 
+// requireAllPending proves that a server without roles of ours is told what it
+// lacks, and not that a role does not exist.
+func requireAllPending(t *testing.T, address string) {
+	t.Helper()
+	all, err := migrations.Status(t.Context(), address)
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	for _, m := range all {
+		require.Zero(t, m.AppliedAt, m.Name)
+	}
+}
+
 // as is a URL for another login.
 func as(t *testing.T, address, login string) string {
 	t.Helper()
@@ -69,6 +81,7 @@ func refusedWithAdvice(t *testing.T, address, database, login string) {
 func TestSmallDeployment(t *testing.T) {
 	t.Parallel()
 	server := freshServer(t)
+	requireAllPending(t, server.URL("postgres"))
 	admin := connect(t, server.URL("postgres"), testdb.RoleSuper)
 	exec(t, admin, `CREATE ROLE powerless LOGIN`)
 	exec(t, admin, `CREATE ROLE small LOGIN CREATEROLE`)
