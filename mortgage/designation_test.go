@@ -235,10 +235,10 @@ func TestDesignatedCurtailmentOfFannieMaeExample(t *testing.T) {
 	readGolden(t, "curtailment.json", &g)
 	terms, state := g.loan()
 	extra := g.Curtailment.Principal
-	after, entries, err := mortgage.Replay(terms, state, []mortgage.Event{
-		mortgage.Receipt{Amount: g.PrincipalAndInterest, ReceivedOn: day("2026-02-01")},
-		mortgage.Receipt{Amount: extra, ReceivedOn: day("2026-02-05"), Designation: mortgage.ForPrincipal},
-		mortgage.Receipt{Amount: g.PrincipalAndInterest, ReceivedOn: day("2026-03-01")},
+	after, entries, err := receive(terms, state, []mortgage.Receipt{
+		{Amount: g.PrincipalAndInterest, ReceivedOn: day("2026-02-01")},
+		{Amount: extra, ReceivedOn: day("2026-02-05"), Designation: mortgage.ForPrincipal},
+		{Amount: g.PrincipalAndInterest, ReceivedOn: day("2026-03-01")},
 	})
 	checkEntries(t, entries, []mortgage.Entry{
 		installmentEntry(g.Payment1, "2026-02-01", "2026-02-01"),

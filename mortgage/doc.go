@@ -7,7 +7,8 @@
 // an audit years later.
 //
 // The idea to hold: a loan is Terms (what the note says) and a State (what is
-// owed and held). An Event happens to it, and yields Entries, each of which
-// balances. A State is nothing but the boarded State with all Entries added,
-// so any State can be rebuilt from the ledger, and any ledger from the events.
+// owed and held). A Receipt of money, or a day that comes, yields Entries, each
+// of which balances. The balances of a State are those it was boarded with and
+// all Entries added, and the Entries follow from its History: so any State can
+// be rebuilt from the ledger, and any ledger from what happened.
 package mortgage

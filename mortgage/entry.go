@@ -128,7 +128,7 @@ type Entry struct {
 	Postings
 }
 
-// ErrUnbalanced and ErrImpossible report an entry that no event may yield. They
+// ErrUnbalanced and ErrImpossible report an entry that nothing may yield. They
 // mean that a rule of this package, or the stored data, is broken.
 var (
 	ErrUnbalanced = errors.New("mortgage: entry does not balance")

@@ -111,18 +111,18 @@ func TestCurtailmentOfFannieMaeExample(t *testing.T) {
 		curtailment,
 		installmentEntry(g.Payment2, "2026-02-20", "2026-03-01"),
 	}
-	receive := func(cents mortgage.Cents, on string) mortgage.Event {
+	check := func(cents mortgage.Cents, on string) mortgage.Receipt {
 		return mortgage.Receipt{Amount: cents, ReceivedOn: day(on)}
 	}
-	tests := map[string][]mortgage.Event{
+	tests := map[string][]mortgage.Receipt{
 		"one check for the payment and the curtailment": {
-			receive(g.PrincipalAndInterest+extra, "2026-02-01"),
-			receive(g.PrincipalAndInterest, "2026-02-20"),
+			check(g.PrincipalAndInterest+extra, "2026-02-01"),
+			check(g.PrincipalAndInterest, "2026-02-20"),
 		},
 		"two checks on the same day": {
-			receive(g.PrincipalAndInterest, "2026-02-01"),
-			receive(extra, "2026-02-01"),
-			receive(g.PrincipalAndInterest, "2026-02-20"),
+			check(g.PrincipalAndInterest, "2026-02-01"),
+			check(extra, "2026-02-01"),
+			check(g.PrincipalAndInterest, "2026-02-20"),
 		},
 	}
 	for name, events := range tests {
@@ -130,11 +130,11 @@ func TestCurtailmentOfFannieMaeExample(t *testing.T) {
 			t.Parallel()
 
 			terms, state := g.loan()
-			after, entries, err := mortgage.Replay(terms, state, events)
+			after, entries, err := receive(terms, state, events)
 			checkEntries(t, entries, want, err)
 			wantState := mortgage.State{Principal: g.Payment2.Balance, NextDueOn: day("2026-04-01")}
 			if after != wantState {
-				t.Errorf("Replay(%+v) = %+v; want %+v", events, after, wantState)
+				t.Errorf("receive(%+v) = %+v; want %+v", events, after, wantState)
 			}
 		})
 	}
@@ -197,7 +197,7 @@ func TestPartialPaymentsOfRegulationZExample(t *testing.T) {
 	}
 
 	boarded := state
-	var events []mortgage.Event
+	var events []mortgage.Receipt
 	var all []mortgage.Entry
 	for _, r := range golden.Receipts {
 		var want []mortgage.Entry
@@ -231,9 +231,9 @@ func TestPartialPaymentsOfRegulationZExample(t *testing.T) {
 	if state != wantState {
 		t.Errorf("after all receipts the state is %+v; want %+v", state, wantState)
 	}
-	replayed, entries, err := mortgage.Replay(terms, boarded, events)
+	replayed, entries, err := receive(terms, boarded, events)
 	checkEntries(t, entries, all, err)
 	if replayed != wantState {
-		t.Errorf("Replay(%+v) = %+v; want %+v", events, replayed, wantState)
+		t.Errorf("receive(%+v) = %+v; want %+v", events, replayed, wantState)
 	}
 }

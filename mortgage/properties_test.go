@@ -156,7 +156,7 @@ func lifeOfALoan(t *rapid.T) {
 	must(t, l.terms.Check(l.state))
 
 	state, on := l.state, l.state.NextDueOn-mortgage.Date(rapid.IntRange(0, 70).Draw(t, "days ahead"))
-	var events []mortgage.Event
+	var events []mortgage.Receipt
 	var all []mortgage.Entry
 	for range rapid.IntRange(1, 12).Draw(t, "receipts") {
 		receipt := drawReceipt(t, l.terms, state, on)
@@ -188,9 +188,9 @@ func lifeOfALoan(t *rapid.T) {
 	if folded != state {
 		t.Fatalf("boarding and entries lead to %+v; want %+v", folded, state)
 	}
-	replayed, entries, err := mortgage.Replay(l.terms, l.state, events)
+	replayed, entries, err := receive(l.terms, l.state, events)
 	if replayed != state || !slices.Equal(entries, all) || err != nil {
-		t.Fatalf("Replay(%+v) = %+v, %+v, %v; want %+v, %+v", events, replayed, entries, err, state, all)
+		t.Fatalf("receive(%+v) = %+v, %+v, %v; want %+v, %+v", events, replayed, entries, err, state, all)
 	}
 }
 
@@ -210,8 +210,8 @@ func FuzzLifeOfALoan(f *testing.F) {
 
 // receiveTwice applies two amounts received on one day.
 func receiveTwice(t *rapid.T, l loan, a, b mortgage.Cents, on mortgage.Date) (mortgage.State, []mortgage.Entry) {
-	after, entries, err := mortgage.Replay(l.terms, l.state, []mortgage.Event{
-		mortgage.Receipt{Amount: a, ReceivedOn: on}, mortgage.Receipt{Amount: b, ReceivedOn: on},
+	after, entries, err := receive(l.terms, l.state, []mortgage.Receipt{
+		{Amount: a, ReceivedOn: on}, {Amount: b, ReceivedOn: on},
 	})
 	must(t, err)
 	return after, entries

@@ -2,27 +2,6 @@ package mortgage
 
 import "errors"
 
-// Event is something that happens to a loan and changes its books.
-type Event interface {
-	// Happen returns the state afterwards and the entries that lead there, or
-	// the rule by which it is refused. A refused event changes nothing.
-	Happen(t Terms, s State) (State, []Entry, error)
-}
-
-// Replay applies the events in order to the boarded state, and returns the
-// state they lead to with every entry on the way.
-func Replay(t Terms, boarded State, events []Event) (State, []Entry, error) {
-	s, all := boarded, []Entry(nil)
-	for _, e := range events {
-		next, entries, err := e.Happen(t, s)
-		if err != nil {
-			return State{}, nil, err
-		}
-		s, all = next, append(all, entries...)
-	}
-	return s, all, nil
-}
-
 // The refusals of a receipt.
 var (
 	ErrNotAmount = errors.New("the amount is not in range")

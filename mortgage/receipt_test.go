@@ -550,25 +550,3 @@ func TestReceiptOnTheFirstAndTheLastDay(t *testing.T) {
 		}
 	}
 }
-
-func TestReplayOfNothingIsTheBoardedState(t *testing.T) {
-	t.Parallel()
-
-	got, entries, err := mortgage.Replay(roundTerms(), roundState(), nil)
-	if got != roundState() || len(entries) != 0 || err != nil {
-		t.Errorf("Replay(no events) = %+v, %+v, %v; want the boarded state", got, entries, err)
-	}
-}
-
-func TestReplayStopsAtARefusal(t *testing.T) {
-	t.Parallel()
-
-	events := []mortgage.Event{
-		mortgage.Receipt{Amount: 1_000_00, ReceivedOn: day("2026-01-01")},
-		mortgage.Receipt{Amount: 0, ReceivedOn: day("2026-02-01")},
-	}
-	got, entries, err := mortgage.Replay(roundTerms(), roundState(), events)
-	if got != (mortgage.State{}) || entries != nil || !errors.Is(err, mortgage.ErrNotAmount) {
-		t.Errorf("Replay(%+v) = %+v, %+v, %v; want nothing and ErrNotAmount", events, got, entries, err)
-	}
-}

@@ -40,6 +40,21 @@ func roundState() mortgage.State {
 	return mortgage.State{Principal: 100_000_00, NextDueOn: day("2026-01-01")}
 }
 
+// receive applies the receipts one after the other.
+func receive(
+	terms mortgage.Terms, s mortgage.State, receipts []mortgage.Receipt,
+) (mortgage.State, []mortgage.Entry, error) {
+	var all []mortgage.Entry
+	for _, r := range receipts {
+		after, entries, err := r.Happen(terms, s)
+		if err != nil {
+			return mortgage.State{}, nil, err
+		}
+		s, all = after, append(all, entries...)
+	}
+	return s, all, nil
+}
+
 // readGolden reads a file of testdata, and refuses a field it does not know.
 func readGolden(t *testing.T, name string, into any) {
 	t.Helper()

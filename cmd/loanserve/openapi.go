@@ -14,7 +14,6 @@ type openAPICommand struct{}
 
 // Run implements the command. It needs no database.
 func (*openAPICommand) Run(p *program) error {
-	//nolint:exhaustruct // Nothing is served: without a database no request is.
 	s, err := server.New(server.Options{Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		return fmt.Errorf("make the contract: %w", err)

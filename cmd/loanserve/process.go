@@ -136,7 +136,6 @@ func (p *process) startWorker(ctx context.Context) error {
 	if p.workers == 0 {
 		return nil
 	}
-	//nolint:exhaustruct // The worker names itself.
 	worker, err := jobs.NewWorker(p.pool, jobs.Config{PaymentWorkers: p.workers, Metrics: p.metrics, Log: p.log})
 	if err != nil {
 		return err

@@ -3,8 +3,7 @@
 //	go run ./internal/pgcluster/withpg [-durable] -- command [argument ...]
 //
 // The command finds the superuser's connection string of the server, which is
-// empty, in DATABASE_URL and in LOANSERVE_TEST_DATABASE_URL. Where no
-// PostgreSQL is installed, one is fetched. Signals are passed on to the
+// empty, in DATABASE_URL. Where no PostgreSQL is installed, one is fetched. Signals are passed on to the
 // command; when it has ended, the server is stopped and removed, and withpg
 // ends with the command's exit code.
 //
@@ -101,7 +100,7 @@ func start(durable bool, signals <-chan os.Signal) (*pgcluster.Cluster, error) {
 func runCommand(program string, args []string, url string, signals <-chan os.Signal) (int, error) {
 	cmd := exec.CommandContext(context.Background(), program, args[1:]...)
 	cmd.Args[0] = args[0]
-	cmd.Env = append(os.Environ(), "DATABASE_URL="+url, "LOANSERVE_TEST_DATABASE_URL="+url)
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+url)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
 		return exitCannotRun, fmt.Errorf("run %s: %w", program, err)

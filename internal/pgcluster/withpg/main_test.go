@@ -45,7 +45,7 @@ func TestCommandGetsTheServer(t *testing.T) {
 	t.Parallel()
 
 	cmd := command(t.Context(), t, "-durable", "--", "sh", "-c",
-		`test "$DATABASE_URL" = "$LOANSERVE_TEST_DATABASE_URL" && echo "$DATABASE_URL" && exit 7`)
+		`echo "$DATABASE_URL"; exit 7`)
 	out, err := cmd.Output()
 	require.Equal(t, 7, cmd.ProcessState.ExitCode(), "%s %v", out, err)
 	require.True(t, strings.HasPrefix(string(out), "postgres://postgres@/postgres?host="), "%s", out)
@@ -76,9 +76,9 @@ func TestEndBySignalIsTold(t *testing.T) {
 func TestDatabaseThatIsSetStays(t *testing.T) {
 	t.Parallel()
 
-	cmd := command(t.Context(), t, "sh", "-c", `echo "$DATABASE_URL $LOANSERVE_TEST_DATABASE_URL"`)
-	cmd.Env = append(cmd.Env, "DATABASE_URL=postgres://elsewhere/", "LOANSERVE_TEST_DATABASE_URL=")
+	cmd := command(t.Context(), t, "sh", "-c", `echo "$DATABASE_URL"`)
+	cmd.Env = append(cmd.Env, "DATABASE_URL=postgres://elsewhere/")
 	out, err := cmd.Output()
 	require.NoError(t, err)
-	require.Equal(t, "postgres://elsewhere/ \n", string(out))
+	require.Equal(t, "postgres://elsewhere/\n", string(out))
 }
