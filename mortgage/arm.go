@@ -1,6 +1,9 @@
 package mortgage
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // ARMTerms is what an adjustable-rate note says of its rate, all in millionths:
 // an eighth of a percent is 1,250. A note without a limit is given MaxRate for
@@ -13,6 +16,8 @@ type ARMTerms struct {
 	FirstCap    Rate // the same at the first change
 	LifetimeCap Rate // the highest rate ever, not the rise above the first one
 	Floor       Rate // the lowest rate ever; the margin where the note has none
+
+	Adjusted bool // the rate has changed before the loan was boarded: FirstCap is past
 }
 
 // ErrARMTerms reports adjustable-rate terms that do not fit together.
@@ -117,4 +122,61 @@ func (t Terms) InstallmentsAfter(on Date) (int, error) {
 	}
 	months, _, err := wholeMonths(t.MaturityOn, on, t.DueDay)
 	return max(-months, 0), err
+}
+
+// RateAdjustment is what an index leads to at a change date.
+type RateAdjustment struct {
+	Rate                 Rate
+	PrincipalAndInterest Cents // from the same installment on
+	ExpectedPrincipal    Cents // that the payment repays by maturity
+	Installments         int   // in which it does
+}
+
+// Errors of AdjustRate.
+var (
+	// ErrChangePassed reports a change date that is before the last satisfied
+	// installment: the balance expected then is not to be told from the state.
+	ErrChangePassed = errors.New("installments after the change date are satisfied")
+	// ErrNoInstallmentLeft reports a change after which nothing falls due.
+	ErrNoInstallmentLeft = errors.New("no installment falls due after the change date")
+)
+
+// AdjustRate returns the rate and the payment from the installment due on dueOn
+// on, for the index of its change date, which is the due date before: see NewRate
+// and Recast. Of the loan's own changes, those before that installment count.
+//
+// It returns ErrARMTerms for terms that Check refuses, ErrRange for an index not
+// in [-MaxRate, MaxRate], ErrNotDueDate when dueOn is no due date of the loan,
+// ErrChangePassed and ErrNoInstallmentLeft as they say, and the errors of Recast.
+func (t Terms) AdjustRate(a ARMTerms, s State, index Rate, dueOn Date) (RateAdjustment, error) {
+	if err := a.Check(); err != nil {
+		return RateAdjustment{}, err
+	}
+	if index < -MaxRate || index > MaxRate {
+		return RateAdjustment{}, ErrRange
+	}
+	if on, err := dueOn.AddMonths(0, t.DueDay); err != nil || on != dueOn {
+		return RateAdjustment{}, ErrNotDueDate
+	}
+	if s.NextDueOn > dueOn {
+		return RateAdjustment{}, ErrChangePassed
+	}
+	changeOn, err := dueOn.AddMonths(-1, t.DueDay)
+	if err != nil {
+		return RateAdjustment{}, err
+	}
+	first := !a.Adjusted && !slices.ContainsFunc(t.Changes.Rates, func(c RateChange) bool { return c.DueOn < dueOn })
+	adjusted := RateAdjustment{Rate: a.NewRate(index, t.RateFor(changeOn), first)}
+	if adjusted.Installments, err = t.InstallmentsAfter(changeOn); err != nil {
+		return RateAdjustment{}, err
+	}
+	if adjusted.Installments == 0 {
+		return RateAdjustment{}, ErrNoInstallmentLeft
+	}
+	if adjusted.ExpectedPrincipal, err = t.ExpectedPrincipal(s, changeOn); err != nil {
+		return RateAdjustment{}, err
+	}
+	adjusted.PrincipalAndInterest, err = Recast(
+		adjusted.ExpectedPrincipal, adjusted.Rate, adjusted.Installments, t.Rounding)
+	return adjusted, err
 }

@@ -50,17 +50,17 @@ func (t Terms) nextByTime(s State) (Entry, bool, error) {
 
 // heldSettlement satisfies the next installment from suspense, on its due date.
 func (t Terms) heldSettlement(s State) (Entry, bool, error) {
-	in, ok, err := t.NextInstallment(s)
+	on := max(s.NextDueOn, s.AsOf+1)
+	in, ok, err := t.InstallmentOn(s, on)
 	if err != nil || !ok || s.Suspense < in.Total() {
 		return Entry{}, false, err
 	}
-	on := max(in.DueOn, s.AsOf+1)
 	return settlement(in, 0, in.Total(), on), true, nil
 }
 
 // nextLateCharge returns the late charge that is assessed next if nobody pays.
 // An installment that will be left out once those before it have repaid all
-// principal bears none.
+// principal bears none, and neither does one whose charge is waived.
 func (t Terms) nextLateCharge(s State) (Entry, bool, error) {
 	p := t.LateCharge
 	if p.Rate == 0 && p.Minimum == 0 {
@@ -72,8 +72,10 @@ func (t Terms) nextLateCharge(s State) (Entry, bool, error) {
 		if err != nil || !ok {
 			return Entry{}, false, err
 		}
-		if in.DueOn > s.LateChargedThrough && p.AssessedOn(in.DueOn) > max(t.BoardedOn, s.AsOf) {
-			return t.lateCharge(in)
+		if in.DueOn > s.LateChargedThrough && p.AssessedOn(in.DueOn) > max(t.BoardedOn, s.AsOf) && !t.waived(in.DueOn) {
+			if charge, ok, err := t.lateCharge(in); ok || err != nil {
+				return charge, ok, err
+			}
 		}
 		paid, err = t.After(paid, settlement(in, in.Total(), 0, in.DueOn))
 		if err != nil {
@@ -82,10 +84,11 @@ func (t Terms) nextLateCharge(s State) (Entry, bool, error) {
 	}
 }
 
-// lateCharge assesses the late charge for an installment. The note charges a
+// lateCharge assesses the late charge for an installment, if the policy's comes
+// to a cent. The note charges a
 // monthly payment that is overdue, so that a balloon counts as one and no more.
 func (t Terms) lateCharge(in Installment) (Entry, bool, error) {
-	amount, err := t.LateCharge.Amount(min(in.Interest+in.Principal, t.PrincipalAndInterest))
+	amount, err := t.LateCharge.Amount(min(in.Interest+in.Principal, t.PrincipalAndInterestFor(in.DueOn)))
 	if err != nil || amount == 0 {
 		return Entry{}, false, err
 	}

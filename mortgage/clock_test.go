@@ -444,6 +444,15 @@ func drawCharging(t *rapid.T) loan {
 	}
 	l.terms.BoardedOn = l.state.NextDueOn + mortgage.Date(rapid.IntRange(-45, 100).Draw(t, "boarded"))
 	l.state.AsOf = l.terms.BoardedOn
+	l.state.FeesDue = drawCents(t, "fees", 60_00)
+	if rapid.Bool().Draw(t, "interest day by day") {
+		l.terms.InterestMethod = mortgage.DailySimpleInterest
+		l.state.InterestAccruedTo = l.terms.BoardedOn - mortgage.Date(rapid.IntRange(0, 70).Draw(t, "counted to"))
+		l.state.AccruedInterest = drawCents(t, "carried", 900_00)
+	}
+	if rapid.Bool().Draw(t, "terms change") {
+		l.terms = drawChanges(t, l)
+	}
 	return l
 }
 

@@ -39,3 +39,19 @@ func (r Rate) DailyInterest(balance Cents, from, to Date, rounding Rounding) (Ce
 	}
 	return balance.MulDiv(int64(r)*int64(to-from), daysPerYear*ppm, rounding)
 }
+
+// accrue counts the interest of a loan with daily simple interest up to the day,
+// without it. It must be done before the principal changes. What has been counted
+// is not counted again, and other loans stay as they are.
+func (t Terms) accrue(s State, to Date) (State, error) {
+	if t.InterestMethod != DailySimpleInterest || to <= s.InterestAccruedTo {
+		return s, nil
+	}
+	interest, err := t.rates().daily(s.Principal, s.InterestAccruedTo, to, t.Rounding)
+	if err != nil {
+		return State{}, err
+	}
+	s.AccruedInterest += interest
+	s.InterestAccruedTo = to
+	return s, nil
+}

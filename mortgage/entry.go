@@ -25,6 +25,10 @@ const (
 	KindReversal Kind = "reversal"
 	// KindLateChargePayment pays late charges that were assessed before.
 	KindLateChargePayment Kind = "late_charge_payment"
+	// KindFee assesses a charge that is no late charge.
+	KindFee Kind = "fee"
+	// KindFeePayment pays fees that were assessed before.
+	KindFeePayment Kind = "fee_payment"
 )
 
 // Rule names what put money where it went. Each has a paragraph in
@@ -41,7 +45,8 @@ const (
 	// RulePartialPayment: less than a periodic payment is held in suspense until
 	// it makes up a whole one.
 	RulePartialPayment Rule = "12 CFR 1026.36(c)(1)(ii)"
-	// RuleLateCharges: late charges are paid once no installment is due.
+	// RuleLateCharges: late charges, and then other amounts due, are paid once no
+	// installment is due.
 	RuleLateCharges Rule = "Uniform Security Instrument 2(b)"
 	// RuleExcess: nothing is due, and the loan's excess policy decides.
 	RuleExcess Rule = "excess_policy"
@@ -49,6 +54,9 @@ const (
 	RuleDesignated Rule = "designated"
 	// RuleLateChargeAssessed: an installment was unpaid when its grace ended.
 	RuleLateChargeAssessed Rule = "Uniform Note 6(A)"
+	// RuleReturnedPaymentFee: a payment came back unpaid, and the loan's terms
+	// charge for that.
+	RuleReturnedPaymentFee Rule = "returned_payment_fee"
 	// RuleCorrection: something earlier became known later, and what was posted
 	// on top of it is undone before it is posted again.
 	RuleCorrection Rule = "correction"
@@ -136,7 +144,9 @@ var (
 )
 
 // After returns the state once the entry is in the books: every balance plus
-// its posting, and the next due date moved on by a satisfied installment.
+// its posting, and the next due date moved on by a satisfied installment. Before
+// principal or interest of a loan with daily simple interest is paid, what has
+// accrued up to that day is counted.
 //
 // It returns ErrUnbalanced when the postings do not sum to zero, and
 // ErrImpossible when a balance would fall below zero or an installment is not
@@ -145,11 +155,19 @@ func (t Terms) After(s State, e Entry) (State, error) {
 	if e.Sum() != 0 {
 		return State{}, ErrUnbalanced
 	}
+	if t.InterestMethod == DailySimpleInterest && e.Kind != KindBoarding && (e.Principal != 0 || e.InterestIncome != 0) {
+		var err error
+		if s, err = t.accrue(s, t.interestUntil(e)); err != nil {
+			return State{}, err
+		}
+		s.AccruedInterest += e.InterestIncome
+	}
 	s.Principal += e.Principal
 	s.Escrow -= e.Escrow
 	s.Suspense -= e.Suspense
 	s.LateChargesDue += e.LateChargesReceivable
-	if s.Principal < 0 || s.Escrow < 0 || s.Suspense < 0 || s.LateChargesDue < 0 {
+	s.FeesDue += e.FeesReceivable
+	if min(s.Principal, s.Escrow, s.Suspense, s.LateChargesDue, s.FeesDue, s.AccruedInterest) < 0 {
 		return State{}, ErrImpossible
 	}
 	if e.Kind == KindLateCharge {
@@ -168,6 +186,15 @@ func (t Terms) After(s State, e Entry) (State, error) {
 	return s, nil
 }
 
+// interestUntil returns the first day whose interest the entry does not bear: its
+// own, and the day after a payoff of a loan that owes for that day too.
+func (t Terms) interestUntil(e Entry) Date {
+	if e.Kind == KindPayoff && t.payoffDayBearsInterest() {
+		return e.EffectiveOn + 1
+	}
+	return e.EffectiveOn
+}
+
 // Boarding returns the entry that opens a loan's books with the balances of s.
 func Boarding(s State, boardedOn Date) Entry {
 	p := Postings{
@@ -175,6 +202,7 @@ func Boarding(s State, boardedOn Date) Entry {
 		Escrow:                -s.Escrow,
 		Suspense:              -s.Suspense,
 		LateChargesReceivable: s.LateChargesDue,
+		FeesReceivable:        s.FeesDue,
 	}
 	p.BoardingClearing = -p.Sum()
 	return Entry{Kind: KindBoarding, EffectiveOn: boardedOn, Rule: RuleBoarding, Postings: p}

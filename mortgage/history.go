@@ -6,33 +6,32 @@ import (
 	"slices"
 )
 
-// History is all that happened to a loan since it was boarded.
+// History is all that happened to a loan since it was boarded. What changed in its
+// terms is among the terms.
 type History struct {
 	Boarded  State
 	Receipts []Receipt // that count, in any order: none that was reversed
+	Fees     []Fee     // that were charged, in any order
 	Through  Date      // the day up to which time has passed
 }
 
 // Books returns the entries that the history leads to, after the boarding, and
 // the state at its end. It depends on what happened and not on when it became
-// known: receipts are taken in the order of their days, and on one day in the
-// order of their references, each after what that day itself brings.
+// known: events are taken in the order of their days, and on one day fees before
+// receipts and those in the order of their references, each after what that day
+// itself brings.
 //
 // Money that was accepted before it became known that the loan was paid off by
 // then, or that it does not suffice for the payoff it was meant to be, is held
 // for whoever sent it.
 func (t Terms) Books(h History) (State, []Entry, error) {
-	receipts := slices.SortedFunc(slices.Values(h.Receipts), Receipt.compare)
 	s, all := h.Boarded, []Entry(nil)
-	for _, r := range receipts {
-		now, entries, err := t.Advance(s, r.ReceivedOn)
+	for _, e := range h.events() {
+		now, entries, err := t.Advance(s, e.on)
 		if err != nil {
 			return State{}, nil, err
 		}
-		after, more, err := r.Happen(t, now)
-		if errors.Is(err, ErrPaidOff) || errors.Is(err, ErrPayoffShort) {
-			after, more, err = r.keep(t, now)
-		}
+		after, more, err := e.happen(t, now)
 		if err != nil {
 			return State{}, nil, err
 		}
@@ -45,9 +44,44 @@ func (t Terms) Books(h History) (State, []Entry, error) {
 	return s, append(all, entries...), nil
 }
 
-// compare orders receipts as the borrower is credited.
-func (r Receipt) compare(o Receipt) int {
-	return cmp.Or(cmp.Compare(r.ReceivedOn, o.ReceivedOn), cmp.Compare(r.Ref, o.Ref))
+// event is something that happened to a loan on a day.
+type event struct {
+	on     Date
+	money  bool   // a receipt, and no fee
+	ref    string // orders the events of one day
+	happen func(Terms, State) (State, []Entry, error)
+}
+
+// events returns all that happened, in the order in which the borrower is
+// credited and charged.
+func (h History) events() []event {
+	events := make([]event, 0, len(h.Receipts)+len(h.Fees))
+	for _, f := range h.Fees {
+		events = append(events, event{on: f.ChargedOn, money: false, ref: f.Ref, happen: f.Happen})
+	}
+	for _, r := range h.Receipts {
+		events = append(events, event{on: r.ReceivedOn, money: true, ref: r.Ref, happen: r.happenOrKeep})
+	}
+	slices.SortFunc(events, func(a, b event) int {
+		if a.on == b.on && a.money != b.money {
+			if b.money {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.on, b.on), cmp.Compare(a.ref, b.ref))
+	})
+	return events
+}
+
+// happenOrKeep applies money that is already in the books' hands: what the rules
+// would have refused, had all been known, is held.
+func (r Receipt) happenOrKeep(t Terms, s State) (State, []Entry, error) {
+	after, entries, err := r.Happen(t, s)
+	if errors.Is(err, ErrPaidOff) || errors.Is(err, ErrPayoffShort) {
+		return r.keep(t, s)
+	}
+	return after, entries, err
 }
 
 // Post applies a receipt to books that hold nothing later than it, and returns

@@ -19,6 +19,7 @@ type servicer struct {
 	boarded mortgage.State
 	state   mortgage.State
 	counted []mortgage.Receipt // neither refused nor reversed
+	fees    []mortgage.Fee
 	ledger  []mortgage.Correction
 	live    []mortgage.Posted
 	sum     mortgage.Postings // of the ledger
@@ -56,7 +57,7 @@ func (b *servicer) write(t rapid.TB, c mortgage.Correction) {
 		b.live = b.live[:len(b.live)-1]
 	}
 	b.ledger, b.sum = append(b.ledger, c), b.sum.Plus(c.Postings)
-	if s := b.balances(); min(s.Principal, s.Escrow, s.Suspense, s.LateChargesDue) < 0 {
+	if s := b.balances(); min(s.Principal, s.Escrow, s.Suspense, s.LateChargesDue, s.FeesDue) < 0 {
 		t.Fatalf("row %d, %+v, leaves %+v; want no balance below zero", b.seq()-1, c, s)
 	}
 }
@@ -68,6 +69,7 @@ func (b *servicer) balances() mortgage.State {
 		Escrow:         b.boarded.Escrow - b.sum.Escrow,
 		Suspense:       b.boarded.Suspense - b.sum.Suspense,
 		LateChargesDue: b.boarded.LateChargesDue + b.sum.LateChargesReceivable,
+		FeesDue:        b.boarded.FeesDue + b.sum.FeesReceivable,
 	}
 }
 
@@ -124,7 +126,23 @@ func (b *servicer) reverse(t rapid.TB, ref string) {
 }
 
 func (b *servicer) history() mortgage.History {
-	return mortgage.History{Boarded: b.boarded, Receipts: b.counted, Through: b.state.AsOf}
+	return mortgage.History{Boarded: b.boarded, Receipts: b.counted, Fees: b.fees, Through: b.state.AsOf}
+}
+
+// charge assesses a fee.
+func (b *servicer) charge(t rapid.TB, f mortgage.Fee) {
+	t.Helper()
+
+	b.fees = append(b.fees, f)
+	b.correct(t)
+}
+
+// change makes the loan's terms others than they were.
+func (b *servicer) change(t rapid.TB, terms mortgage.Terms) {
+	t.Helper()
+
+	b.terms = terms
+	b.correct(t)
 }
 
 // correct makes the books those of the history.
@@ -172,6 +190,7 @@ func (b *servicer) check(t rapid.TB) {
 	}
 	got := b.balances()
 	got.NextDueOn, got.AsOf, got.LateChargedThrough = state.NextDueOn, state.AsOf, state.LateChargedThrough
+	got.InterestAccruedTo, got.AccruedInterest = state.InterestAccruedTo, state.AccruedInterest
 	if got != state {
 		t.Fatalf("all rows add up to %+v; want %+v", got, state)
 	}
@@ -246,15 +265,26 @@ func pass(t *rapid.T, b *servicer) {
 func keepBooks(t *rapid.T) {
 	l := drawCharging(t)
 	b := newServicer(l.terms, l.state)
-	for _, r := range rapid.Permutation(drawReceipts(t, l, 12)).Draw(t, "arrive") {
+	for i, r := range rapid.Permutation(drawReceipts(t, l, 12)).Draw(t, "arrive") {
 		pass(t, b)
 		b.check(t)
 		b.receive(t, r)
 		b.check(t)
-		if len(b.counted) > 0 && rapid.IntRange(0, 5).Draw(t, "one comes back") == 0 {
-			b.reverse(t, rapid.SampledFrom(b.counted).Draw(t, "this").Ref)
-			b.check(t)
+		switch rapid.IntRange(0, 11).Draw(t, "and") {
+		case 0, 1:
+			if len(b.counted) == 0 {
+				continue
+			}
+			b.reverse(t, rapid.SampledFrom(b.counted).Draw(t, "this comes back").Ref)
+		case 2:
+			b.charge(t, mortgage.Fee{
+				Ref: fmt.Sprint(i), Amount: 1 + drawCents(t, "fee", 50_00), Rule: mortgage.RuleReturnedPaymentFee,
+				ChargedOn: r.ReceivedOn + mortgage.Date(rapid.IntRange(-20, 40).Draw(t, "charged")),
+			})
+		case 3:
+			b.change(t, drawChanges(t, l))
 		}
+		b.check(t)
 	}
 	pass(t, b)
 	b.check(t)
@@ -318,10 +348,11 @@ func chargesOf(t *rapid.T, l loan, through mortgage.Date, entries []mortgage.Ent
 		lines, err := l.terms.Schedule(s, 70)
 		must(t, err)
 		for _, line := range lines {
-			if line.DueOn != dueOn || assessedOn <= l.terms.BoardedOn || assessedOn > through {
+			if line.DueOn != dueOn || assessedOn <= l.terms.BoardedOn || assessedOn > through ||
+				slices.Contains(l.terms.Changes.WaivedLateCharges, dueOn) {
 				continue
 			}
-			amount, err := p.Amount(min(line.Interest+line.Principal, l.terms.PrincipalAndInterest))
+			amount, err := p.Amount(min(line.Interest+line.Principal, l.terms.PrincipalAndInterestFor(dueOn)))
 			must(t, err)
 			if amount > 0 {
 				want = append(want, mortgage.Entry{
@@ -356,7 +387,7 @@ func TestBooksChargeWhatIsLateAndHoldWhatIsShort(t *testing.T) {
 			switch e.Kind {
 			case mortgage.KindLateCharge:
 				charges = append(charges, e)
-			case mortgage.KindLateChargePayment:
+			case mortgage.KindLateChargePayment, mortgage.KindFeePayment:
 			default:
 				others = append(others, e)
 			}
@@ -380,6 +411,29 @@ type story struct {
 	last   func(*testing.T, *servicer)
 	want   []mortgage.Correction
 	left   mortgage.State
+}
+
+// returnedFee is charged for a payment that came back.
+func returnedFee(chargedOn string) mortgage.Fee {
+	return mortgage.Fee{Ref: "r", Amount: 25_00, ChargedOn: day(chargedOn), Rule: mortgage.RuleReturnedPaymentFee}
+}
+
+func fee(cents mortgage.Cents) func(mortgage.Date) mortgage.Entry {
+	return func(on mortgage.Date) mortgage.Entry {
+		return mortgage.Entry{
+			Kind: mortgage.KindFee, EffectiveOn: on, Rule: mortgage.RuleReturnedPaymentFee,
+			Postings: mortgage.Postings{FeesReceivable: cents, FeeIncome: -cents},
+		}
+	}
+}
+
+func feePayment(cents mortgage.Cents) func(mortgage.Date) mortgage.Entry {
+	return func(on mortgage.Date) mortgage.Entry {
+		return mortgage.Entry{
+			Kind: mortgage.KindFeePayment, EffectiveOn: on, Rule: mortgage.RuleLateCharges,
+			Postings: mortgage.Postings{Cash: cents, FeesReceivable: -cents},
+		}
+	}
 }
 
 func add(e mortgage.Entry) mortgage.Correction { return mortgage.Correction{Entry: e} }
@@ -571,6 +625,71 @@ func TestCorrections(t *testing.T) {
 			},
 			left: mortgage.State{
 				Escrow: 400_00, Suspense: 591_97, NextDueOn: day("2026-03-01"), AsOf: day("2026-02-10"),
+			},
+		},
+		"a fee for a payment that came back is paid after late charges, before excess": {
+			before: through("2026-01-20", receipt("a", "2026-01-05", 1_000_00)),
+			last: func(t *testing.T, b *servicer) {
+				t.Helper()
+
+				b.fees = append(b.fees, returnedFee("2026-01-09"))
+				b.reverse(t, "a")
+				b.receive(t, receipt("b", "2026-01-21", 1_100_00))
+			},
+			want: []mortgage.Correction{
+				undo(2, of("a", "2026-01-05", jan)), add(on("2026-01-09", fee(25_00))), add(janCharge),
+				add(of("b", "2026-01-21", jan)), add(of("b", "2026-01-21", lateCharges(40_00))),
+				add(of("b", "2026-01-21", feePayment(25_00))), add(of("b", "2026-01-21", curtailment(35_00))),
+			},
+			left: mortgage.State{
+				Principal: 99_665_00, Escrow: 200_00, NextDueOn: day("2026-02-01"),
+				AsOf: day("2026-01-21"), LateChargedThrough: day("2026-01-01"),
+			},
+		},
+		"a fee of a day goes before its receipts": {
+			before: through("2026-01-05", receipt("a", "2026-01-05", 1_010_00)),
+			last:   func(t *testing.T, b *servicer) { t.Helper(); b.charge(t, returnedFee("2026-01-05")) },
+			want: []mortgage.Correction{
+				undo(3, of("a", "2026-01-05", curtailment(10_00))), undo(2, of("a", "2026-01-05", jan)),
+				add(on("2026-01-05", fee(25_00))), add(of("a", "2026-01-05", jan)), add(of("a", "2026-01-05", feePayment(10_00))),
+			},
+			left: mortgage.State{
+				Principal: 99_700_00, Escrow: 200_00, FeesDue: 15_00, NextDueOn: day("2026-02-01"), AsOf: day("2026-01-05"),
+			},
+		},
+		"a fee is not charged on a loan that is paid off": {
+			change: func(_ *mortgage.Terms, s *mortgage.State) { s.Principal = 500_00 },
+			before: through("2026-01-10", receipt("a", "2026-01-05", 702_50)),
+			last:   func(t *testing.T, b *servicer) { t.Helper(); b.charge(t, returnedFee("2026-01-09")) },
+			left:   mortgage.State{Escrow: 200_00, NextDueOn: day("2026-02-01"), AsOf: day("2026-01-10")},
+		},
+		"a rate that was higher from a month ago": {
+			before: through("2026-02-28", receipt("a", "2026-01-05", 1_000_00), receipt("b", "2026-02-05", 1_000_00)),
+			last: func(t *testing.T, b *servicer) {
+				t.Helper()
+
+				b.change(t, b.terms.WithRate(mortgage.RateChange{DueOn: day("2026-02-01"), Rate: 72_000}))
+			},
+			want: []mortgage.Correction{
+				undo(3, of("b", "2026-02-05", feb)), add(of("b", "2026-02-05", installment("2026-02-01", 598_20, 201_80, 0))),
+			},
+			left: mortgage.State{
+				Principal: 99_498_20, Escrow: 400_00, NextDueOn: day("2026-03-01"), AsOf: day("2026-02-28"),
+			},
+		},
+		"a late charge that is waived after it was paid becomes excess": {
+			before: through("2026-01-31", receipt("b", "2026-01-20", 1_040_00)),
+			last: func(t *testing.T, b *servicer) {
+				t.Helper()
+
+				b.change(t, b.terms.WithoutLateCharge(day("2026-01-01")))
+			},
+			want: []mortgage.Correction{
+				undo(4, of("b", "2026-01-20", lateCharges(40_00))), undo(3, of("b", "2026-01-20", jan)), undo(2, janCharge),
+				add(of("b", "2026-01-20", jan)), add(of("b", "2026-01-20", curtailment(40_00))),
+			},
+			left: mortgage.State{
+				Principal: 99_660_00, Escrow: 200_00, NextDueOn: day("2026-02-01"), AsOf: day("2026-01-31"),
 			},
 		},
 		"a payoff that comes back opens the loan again": {

@@ -47,7 +47,8 @@ type Terms struct {
 	ExcessPolicy         ExcessPolicy
 	Rounding             Rounding
 	LateCharge           LateChargePolicy
-	BoardedOn            Date // the first day of the servicer's own books
+	BoardedOn            Date    // the first day of the servicer's own books
+	Changes              Changes // of all of these since then
 }
 
 // State is what a loan owes and holds. All amounts are zero or more.
@@ -56,7 +57,14 @@ type State struct {
 	Escrow         Cents // held for taxes and insurance
 	Suspense       Cents // unapplied funds
 	LateChargesDue Cents
-	NextDueOn      Date // due date of the oldest unpaid installment
+	FeesDue        Cents // other charges that were assessed, as for a payment that came back
+	NextDueOn      Date  // due date of the oldest unpaid installment
+
+	// Of a loan with daily simple interest: the first day whose interest has not
+	// been counted, and what has been counted up to then and is unpaid. It bears
+	// no interest itself. Other loans have neither.
+	InterestAccruedTo Date
+	AccruedInterest   Cents
 
 	AsOf               Date // the last day whose due dates and grace periods are in the books
 	LateChargedThrough Date // due date of the last installment that was charged; no date for none
@@ -67,17 +75,21 @@ var (
 	ErrPaymentTooSmall = errors.New("the payment does not cover a month's interest")
 	ErrNotDueDate      = errors.New("the next due date is not on the loan's due day")
 	ErrPastMaturity    = errors.New("the next due date is after the maturity date")
+	ErrAccruedTo       = errors.New("interest is counted to no day, or to one after the boarding")
 )
 
 // Check refuses a loan whose numbers do not fit each other: a payment below one
 // month's interest (the balance would grow), a next due date that is not on the
-// due day, and a next due date after maturity.
+// due day, and a next due date after maturity. With daily simple interest a
+// payment may be below a month's interest, since what is unpaid is carried; the
+// interest must be counted to a day, and not to one after the boarding.
 func (t Terms) Check(s State) error {
-	interest, err := t.Rate.MonthInterest(s.Principal, t.Rounding)
+	interest, err := t.RateFor(s.NextDueOn).MonthInterest(s.Principal, t.Rounding)
 	if err != nil {
 		return err
 	}
-	if t.PrincipalAndInterest < interest {
+	daily := t.InterestMethod == DailySimpleInterest
+	if !daily && t.PrincipalAndInterestFor(s.NextDueOn) < interest {
 		return ErrPaymentTooSmall
 	}
 	if on, err := s.NextDueOn.AddMonths(0, t.DueDay); err != nil || on != s.NextDueOn {
@@ -85,6 +97,9 @@ func (t Terms) Check(s State) error {
 	}
 	if s.NextDueOn > t.MaturityOn {
 		return ErrPastMaturity
+	}
+	if daily && (s.InterestAccruedTo < MinDate || s.InterestAccruedTo > t.BoardedOn) {
+		return ErrAccruedTo
 	}
 	return nil
 }
@@ -109,29 +124,55 @@ type Installment struct {
 // Total returns what satisfies the installment.
 func (i Installment) Total() Cents { return i.Interest + i.Principal + i.Escrow }
 
-// NextInstallment returns the oldest unpaid installment. Its interest is a
-// month's on the unpaid principal; the rest of the note's payment is principal.
-// The last one, at maturity or when the payment would exceed what is owed, is
-// the whole balance with its interest, whatever that comes to: no cent is left
-// and none forgiven. A loan without principal has none, and ok is false.
+// NextInstallment returns the oldest unpaid installment as it is when it is paid
+// on its due date; see InstallmentOn.
 func (t Terms) NextInstallment(s State) (in Installment, ok bool, err error) {
+	return t.InstallmentOn(s, s.NextDueOn)
+}
+
+// InstallmentOn returns the oldest unpaid installment as it is when it is paid on
+// the day. The last one, at maturity or when the payment would exceed what is
+// owed, is the whole balance with its interest, whatever that comes to: no cent is
+// left and none forgiven. A loan without principal has none, and ok is false.
+//
+// With scheduled interest the day makes no difference. The interest is a month's
+// on the unpaid principal, and the rest of the note's payment is principal. With
+// daily simple interest it is what has accrued up to the day, as far as the
+// note's payment goes; what is over is carried.
+//
+// It returns ErrPaymentTooSmall when a scheduled payment does not cover the
+// month's interest.
+func (t Terms) InstallmentOn(s State, on Date) (in Installment, ok bool, err error) {
 	if s.Principal <= 0 {
 		return Installment{}, false, nil
 	}
-	interest, err := t.Rate.MonthInterest(s.Principal, t.Rounding)
+	payment := t.PrincipalAndInterestFor(s.NextDueOn)
+	interest, err := t.interestOn(s, on)
 	if err != nil {
 		return Installment{}, false, err
 	}
-	principal := t.PrincipalAndInterest - interest
-	if principal >= s.Principal || s.NextDueOn >= t.MaturityOn {
+	principal := payment - interest
+	switch last := principal >= s.Principal || s.NextDueOn >= t.MaturityOn; {
+	case last:
 		principal = s.Principal
-	}
-	if principal < 0 {
+	case principal < 0 && t.InterestMethod == DailySimpleInterest:
+		interest, principal = payment, 0
+	case principal < 0:
 		return Installment{}, false, ErrPaymentTooSmall
 	}
 	return Installment{
-		DueOn: s.NextDueOn, Interest: interest, Principal: principal, Escrow: t.EscrowPayment,
+		DueOn: s.NextDueOn, Interest: interest, Principal: principal, Escrow: t.EscrowPaymentFor(s.NextDueOn),
 	}, true, nil
+}
+
+// interestOn returns the interest that the oldest unpaid installment may ask for
+// on the day.
+func (t Terms) interestOn(s State, on Date) (Cents, error) {
+	if t.InterestMethod != DailySimpleInterest {
+		return t.RateFor(s.NextDueOn).MonthInterest(s.Principal, t.Rounding)
+	}
+	s, err := t.accrue(s, on)
+	return s.AccruedInterest, err
 }
 
 // ScheduleLine is one coming installment and the principal left after it.

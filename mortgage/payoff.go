@@ -6,9 +6,10 @@ import "errors"
 // zero or more, and not above MaxBalance.
 type PayoffRequest struct {
 	InterestMethod InterestMethod // scheduled, unless DailySimpleInterest
-	Rate           Rate           // the current one; see Payoff
+	Rate           Rate           // before all changes
+	RateChanges    []RateChange   // in order of their due dates
 	Rounding       Rounding
-	DueDay         int // of a scheduled loan, 1 to 31
+	DueDay         int // 1 to 31; of a daily simple loan only where its rate changes
 
 	// InterestPaidTo is the first day whose interest is unpaid. On a scheduled
 	// loan it is the due date of the last paid installment; see
@@ -70,7 +71,7 @@ func (t Terms) InterestPaidTo(s State) (Date, error) {
 // actual days over 365, rounded once. A month that is whole only because the day
 // of payoff is included counts as a month. On a daily simple loan all of it is
 // actual days over 365. Both are on the unpaid principal as of the last paid
-// installment and at the current rate, and carried interest is added.
+// installment, each month and day at its own rate, and carried interest is added.
 //
 // When installments of a scheduled loan are paid ahead, the interest of the
 // months not yet lived through is not earned and is credited: the months paid
@@ -90,7 +91,7 @@ func (t Terms) InterestPaidTo(s State) (Date, error) {
 //
 // Sources: Fannie Mae Servicing Guide F-1-09, "Calculating Interest on a Payoff"
 // (full months on a 360-day year, part of a month on a 365-day year, on the
-// unpaid principal as of the last paid installment at the current rate, up to
+// unpaid principal as of the last paid installment at the rate in force, up to
 // but not including the day of receipt); MPF Announcement 2022-23, the same;
 // 24 CFR 203.558 with 79 FR 50835 for FHA loans closed on or after 2015-01-21.
 func Payoff(r PayoffRequest) (PayoffQuote, error) {
@@ -101,33 +102,73 @@ func Payoff(r PayoffRequest) (PayoffQuote, error) {
 	if r.IncludePayoffDay {
 		until++
 	}
-	perDiem, err := r.Rate.DailyInterest(r.Principal, MinDate, MinDate+1, r.Rounding)
-	if err != nil {
-		return PayoffQuote{}, err
-	}
 	q := PayoffQuote{
 		GoodThroughOn: r.PayoffOn, Principal: r.Principal, LateCharges: r.LateCharges, Fees: r.Fees,
-		EscrowAdvance: r.EscrowAdvance, SuspenseCredit: r.Suspense, PerDiem: perDiem, EscrowRefundable: r.Escrow,
+		EscrowAdvance: r.EscrowAdvance, SuspenseCredit: r.Suspense, EscrowRefundable: r.Escrow,
 	}
-	months, monthBeganOn := 0, r.InterestPaidTo
-	if r.InterestMethod != DailySimpleInterest {
-		months, monthBeganOn, err = wholeMonths(r.InterestPaidTo, until, r.DueDay)
-		if err != nil {
-			return PayoffQuote{}, err
-		}
+	var err error
+	if r.InterestMethod == DailySimpleInterest {
+		err = q.addDailyInterest(r, until)
+	} else {
+		err = q.addScheduledInterest(r, until)
 	}
-	whole, err := r.Rate.MonthInterest(r.Principal, r.Rounding)
 	if err != nil {
 		return PayoffQuote{}, err
 	}
-	odd, err := r.Rate.DailyInterest(r.Principal, monthBeganOn, until, r.Rounding)
-	if err != nil {
-		return PayoffQuote{}, err
-	}
-	q.FullMonths, q.OddDays = months, int(until-monthBeganOn)
-	q.Interest = Cents(months)*whole + odd + r.CarriedInterest
+	q.Interest += r.CarriedInterest
 	q.Total = q.Principal + q.Interest + q.LateCharges + q.Fees + q.EscrowAdvance - q.SuspenseCredit
 	return q, nil
+}
+
+// addDailyInterest adds the interest of each day before until.
+func (q *PayoffQuote) addDailyInterest(r PayoffRequest, until Date) (err error) {
+	q.OddDays = int(until - r.InterestPaidTo)
+	if q.Interest, err = r.rates().daily(r.Principal, r.InterestPaidTo, until, r.Rounding); err != nil {
+		return err
+	}
+	q.PerDiem, err = r.rates().daily(r.Principal, until, until+1, r.Rounding)
+	return err
+}
+
+// addScheduledInterest adds the interest of each whole month before until, at the
+// rate of the installment that it would be of, and of the days left over.
+func (q *PayoffQuote) addScheduledInterest(r PayoffRequest, until Date) error {
+	months, monthBeganOn, err := wholeMonths(r.InterestPaidTo, until, r.DueDay)
+	if err != nil {
+		return err
+	}
+	q.FullMonths, q.OddDays = months, int(until-monthBeganOn)
+	sign, first, last := Cents(1), 1, months // months after the day that interest is paid to
+	if months < 0 {
+		sign, first, last = -1, months+1, 0
+	}
+	for n := first; n <= last; n++ {
+		dueOn, err := r.InterestPaidTo.AddMonths(n, r.DueDay)
+		if err != nil {
+			return err
+		}
+		month, err := r.rates().of(dueOn).MonthInterest(r.Principal, r.Rounding)
+		if err != nil {
+			return err
+		}
+		q.Interest += sign * month
+	}
+	dueOn, err := monthBeganOn.AddMonths(1, r.DueDay)
+	if err != nil {
+		return err
+	}
+	rate := r.rates().of(dueOn)
+	odd, err := rate.DailyInterest(r.Principal, monthBeganOn, until, r.Rounding)
+	if err != nil {
+		return err
+	}
+	q.Interest += odd
+	q.PerDiem, err = rate.DailyInterest(r.Principal, monthBeganOn, monthBeganOn+1, r.Rounding)
+	return err
+}
+
+func (r PayoffRequest) rates() rates {
+	return rates{first: r.Rate, changes: r.RateChanges, dueDay: r.DueDay}
 }
 
 // check refuses a request that no quote can answer.

@@ -9,20 +9,26 @@ var ErrPayoffShort = errors.New("the amount does not pay the loan off")
 // A loan in the order of FHA owes interest for that day too (24 CFR 203.558);
 // see Payoff for the rest.
 func (t Terms) PayoffQuote(s State, on Date) (PayoffQuote, error) {
-	paidTo, err := t.InterestPaidTo(s)
-	if err != nil {
-		return PayoffQuote{}, err
+	paidTo, carried := min(s.InterestAccruedTo, on), s.AccruedInterest // What was counted before is not given back.
+	if t.InterestMethod != DailySimpleInterest {
+		var err error
+		if paidTo, err = t.InterestPaidTo(s); err != nil {
+			return PayoffQuote{}, err
+		}
 	}
 	return Payoff(PayoffRequest{
-		InterestMethod: t.InterestMethod, Rate: t.Rate, Rounding: t.Rounding, DueDay: t.DueDay,
-		InterestPaidTo: paidTo, PayoffOn: on, IncludePayoffDay: t.ApplicationOrder == FHAOrder,
-		Principal: s.Principal, CarriedInterest: 0, LateCharges: s.LateChargesDue, Fees: 0, EscrowAdvance: 0,
-		Suspense: s.Suspense, Escrow: s.Escrow,
+		InterestMethod: t.InterestMethod, Rate: t.Rate, RateChanges: t.Changes.Rates, Rounding: t.Rounding,
+		DueDay: t.DueDay, InterestPaidTo: paidTo, PayoffOn: on, IncludePayoffDay: t.payoffDayBearsInterest(),
+		Principal: s.Principal, CarriedInterest: carried, LateCharges: s.LateChargesDue, Fees: s.FeesDue,
+		EscrowAdvance: 0, Suspense: s.Suspense, Escrow: s.Escrow,
 	})
 }
 
-// payOff repays everything: principal, interest to the day, late charges, with
-// held money first. What is over is held for the borrower, and so is escrow,
+// payoffDayBearsInterest says whether interest is owed for the day of payoff.
+func (t Terms) payoffDayBearsInterest() bool { return t.ApplicationOrder == FHAOrder }
+
+// payOff repays everything: principal, interest to the day, late charges and
+// fees, with held money first. What is over is held for the borrower, and so is escrow,
 // which is never netted (12 CFR 1024.34(b)). Money that falls short changes
 // nothing: ErrPayoffShort.
 func (a *application) payOff() {
@@ -41,6 +47,7 @@ func (a *application) payOff() {
 				InterestIncome:        -q.Interest,
 				Principal:             -q.Principal,
 				LateChargesReceivable: -q.LateCharges,
+				FeesReceivable:        -q.Fees,
 			},
 		})
 		a.hold(RuleOverpayment)

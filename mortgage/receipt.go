@@ -42,8 +42,8 @@ type Receipt struct {
 // satisfies the next installment, if the one before it fell due on an earlier
 // day and the money suffices: a payment that comes less than a month early is
 // not an extra one. What is left while an installment is still due is a partial
-// payment and waits in suspense. What is left otherwise pays late charges, and
-// then follows the loan's excess policy. The cash of the entries always sums to
+// payment and waits in suspense. What is left otherwise pays late charges and
+// fees, and then follows the loan's excess policy. The cash of the entries always sums to
 // the amount.
 //
 // Money designated for escrow or for late charges goes there. What late charges
@@ -127,7 +127,7 @@ func (a *application) settleNext(acceptable func(dueOn Date) bool) bool {
 	if a.err != nil {
 		return false
 	}
-	in, ok, err := a.terms.NextInstallment(a.state)
+	in, ok, err := a.terms.InstallmentOn(a.state, a.on)
 	if err != nil {
 		a.err = err
 		return false
@@ -185,11 +185,13 @@ func (a *application) remainder() {
 	case a.cash == 0 || a.err != nil:
 	case a.state.Principal == 0:
 		a.payLateCharges()
+		a.payFees()
 		a.hold(RuleOverpayment)
 	case a.due(a.state.NextDueOn):
 		a.hold(RulePartialPayment)
 	default:
 		a.payLateCharges()
+		a.payFees()
 		a.placeExcess()
 	}
 }
@@ -203,6 +205,18 @@ func (a *application) payLateCharges() {
 	a.add(Entry{
 		Kind: KindLateChargePayment, EffectiveOn: a.on, Rule: RuleLateCharges,
 		Postings: Postings{Cash: pay, LateChargesReceivable: -pay},
+	})
+}
+
+// payFees pays assessed fees as far as the money goes.
+func (a *application) payFees() {
+	pay := min(a.cash, a.state.FeesDue)
+	if pay == 0 || a.err != nil {
+		return
+	}
+	a.add(Entry{
+		Kind: KindFeePayment, EffectiveOn: a.on, Rule: RuleLateCharges,
+		Postings: Postings{Cash: pay, FeesReceivable: -pay},
 	})
 }
 
