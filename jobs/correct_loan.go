@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -34,9 +35,10 @@ func (l *loanInHand) postBehind(ctx context.Context, q *queries.Queries, w *writ
 	return nil
 }
 
-// withdraw takes a posted payment out of the loan's history.
+// withdraw takes a posted payment out of the loan's history, and charges the fees
+// for that.
 func (l *loanInHand) withdraw(
-	ctx context.Context, q *queries.Queries, w *writing, payment uuid.UUID, causedBy string,
+	ctx context.Context, q *queries.Queries, w *writing, payment uuid.UUID, fees []mortgage.Fee, causedBy string,
 ) error {
 	h, err := l.history(ctx, q)
 	if err != nil {
@@ -47,6 +49,7 @@ func (l *loanInHand) withdraw(
 	if len(h.Receipts) != before-1 {
 		return broken(fmt.Errorf("payment %s is not in the books it should leave", payment))
 	}
+	h.Fees = append(h.Fees, fees...)
 	if _, err := l.correct(ctx, q, w, h, causedBy); err != nil {
 		return err
 	}
@@ -64,14 +67,18 @@ func (l *loanInHand) history(ctx context.Context, q *queries.Queries) (mortgage.
 	if err != nil {
 		return mortgage.History{}, fmt.Errorf("list receipts: %w", err)
 	}
+	charged, err := q.ListFees(ctx, l.id)
+	if err != nil {
+		return mortgage.History{}, fmt.Errorf("list fees: %w", err)
+	}
 	h := mortgage.History{
-		Boarded: mortgage.State{
-			Principal: opening.PrincipalCents, Escrow: -opening.EscrowCents, Suspense: -opening.SuspenseCents,
-			LateChargesDue: opening.LateChargesReceivableCents, NextDueOn: l.boardedNextDueOn,
-			AsOf: l.terms.BoardedOn, LateChargedThrough: 0,
-		},
+		Boarded:  loanrow.Boarded(l.row, &opening),
 		Receipts: make([]mortgage.Receipt, len(rows)),
+		Fees:     make([]mortgage.Fee, len(charged)),
 		Through:  l.state.AsOf,
+	}
+	for i, f := range charged {
+		h.Fees[i] = returnedPaymentFee(f.ID, f.FeeCents, f.FeeOn)
 	}
 	for i, r := range rows {
 		h.Receipts[i] = mortgage.Receipt{
@@ -79,6 +86,12 @@ func (l *loanInHand) history(ctx context.Context, q *queries.Queries) (mortgage.
 		}
 	}
 	return h, nil
+}
+
+// returnedPaymentFee is what the loan's terms charge for a payment that came back
+// by the reversal.
+func returnedPaymentFee(reversal uuid.UUID, amount mortgage.Cents, on mortgage.Date) mortgage.Fee {
+	return mortgage.Fee{Ref: reversal.String(), Amount: amount, ChargedOn: on, Rule: mortgage.RuleReturnedPaymentFee}
 }
 
 // correct makes the loan's books those of the history, and returns where the

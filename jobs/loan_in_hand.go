@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -13,53 +14,24 @@ import (
 // loanInHand is a locked loan as the work in progress leaves it.
 type loanInHand struct {
 	id      int64
-	status  queries.LoanStatus
+	row     *queries.Loan // as it was when it was locked
 	terms   mortgage.Terms
 	state   mortgage.State
 	lastOn  mortgage.Date // the last day with an entry
 	lastRef string        // the last payment of that day
 	seq     int32
 	head    mortgage.Hash
-
-	boardedNextDueOn mortgage.Date
 }
 
 func newLoanInHand(row *queries.Loan) *loanInHand {
 	l := &loanInHand{
-		id: row.ID, status: row.Status, terms: termsOf(row),
-		state: mortgage.State{
-			Principal: row.PrincipalCents, Escrow: row.EscrowCents, Suspense: row.SuspenseCents,
-			LateChargesDue: row.LateChargesDueCents, NextDueOn: row.NextDueOn,
-			AsOf: row.AsOfOn, LateChargedThrough: row.LateChargedThroughOn,
-		},
+		id: row.ID, row: row, terms: loanrow.Terms(row), state: loanrow.State(row),
 		lastOn: row.LastEffectiveOn, lastRef: "", seq: row.LastSeq, head: mortgage.Hash(row.LastHash),
-		boardedNextDueOn: row.BoardedNextDueOn,
 	}
 	if row.LastReceiptID != nil {
 		l.lastRef = row.LastReceiptID.String()
 	}
 	return l
-}
-
-// termsOf returns what the loan's note says.
-func termsOf(row *queries.Loan) mortgage.Terms {
-	return mortgage.Terms{
-		Rate:                 row.RatePpm,
-		PrincipalAndInterest: row.PrincipalAndInterestCents,
-		EscrowPayment:        row.EscrowPaymentCents,
-		DueDay:               int(row.DueDay),
-		MaturityOn:           row.MaturityOn,
-		InterestMethod:       row.InterestMethod,
-		ApplicationOrder:     row.ApplicationOrder,
-		ExcessPolicy:         row.ExcessPolicy,
-		Rounding:             row.Rounding,
-		BoardedOn:            mortgage.DateOf(row.BoardedAt),
-		LateCharge: mortgage.LateChargePolicy{
-			GraceDays: int(row.LateChargeGraceDays), Rate: row.LateChargeRatePpm,
-			Minimum: row.LateChargeMinimumCents, Maximum: row.LateChargeMaximumCents,
-			ExtendToBusinessDay: false,
-		},
-	}
 }
 
 // wish is a payment that asks to be posted.

@@ -73,7 +73,7 @@ func (l *loanInHand) postAll(
 	ctx context.Context, q *queries.Queries, w *writing, rows []queries.LockPaymentsToPostRow,
 ) error {
 	wishes := wishesOf(rows)
-	if l.status == queries.LoanStatusArchived {
+	if l.row.Status == queries.LoanStatusArchived {
 		for _, wish := range wishes {
 			w.reject(wish, reasonLoanArchived)
 		}

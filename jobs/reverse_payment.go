@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"loanserve/mortgage"
 	"loanserve/queries"
 )
 
@@ -76,16 +77,34 @@ func reverse(ctx context.Context, q *queries.Queries, id uuid.UUID) error {
 		return nil
 	}
 	w := newWriting(row.PostedAt)
-	if err := newLoanInHand(&row.Loan).withdraw(ctx, q, w, row.PaymentID, row.RequestedBy); err != nil {
+	fees := feesFor(&row)
+	if err := newLoanInHand(&row.Loan).withdraw(ctx, q, w, row.PaymentID, fees, row.RequestedBy); err != nil {
 		return fmt.Errorf("loan %d: %w", row.Loan.ID, err)
 	}
 	if err := w.write(ctx, q); err != nil {
 		return err
 	}
-	if err := q.MarkReversalPosted(ctx, &row.PostedAt, id); err != nil {
+	posted := queries.MarkReversalPostedParams{ID: id, PostedAt: &row.PostedAt, FeeCents: 0, FeeOn: 0}
+	for _, f := range fees {
+		posted.FeeCents, posted.FeeOn = f.Amount, f.ChargedOn
+	}
+	if err := q.MarkReversalPosted(ctx, posted); err != nil {
 		return fmt.Errorf("mark reversal posted: %w", err)
 	}
 	return nil
+}
+
+// feesFor returns the fee that the loan's terms charge when a payment comes back
+// because there was no money behind it, or none. It is charged on the day (UTC) on
+// which the return was entered.
+func feesFor(row *queries.LockReversalToPostRow) []mortgage.Fee {
+	unpaid := row.Reason == "R01" || row.Reason == "R09" // insufficient funds, uncollected funds
+	if !unpaid || row.Loan.ReturnedPaymentFeeCents == 0 {
+		return nil
+	}
+	return []mortgage.Fee{
+		returnedPaymentFee(row.ReversalID, row.Loan.ReturnedPaymentFeeCents, mortgage.DateOf(row.CreatedAt)),
+	}
 }
 
 func refusalOf(row *queries.LockReversalToPostRow) string {

@@ -21,7 +21,8 @@ func state(t *testing.T, tx pgx.Tx, loan int64) mortgage.State {
 	require.NoError(t, err)
 	return mortgage.State{
 		Principal: l.PrincipalCents, Escrow: l.EscrowCents, Suspense: l.SuspenseCents,
-		LateChargesDue: l.LateChargesDueCents, NextDueOn: l.NextDueOn,
+		LateChargesDue: l.LateChargesDueCents, FeesDue: l.FeesDueCents, NextDueOn: l.NextDueOn,
+		InterestAccruedTo: l.InterestAccruedToOn, AccruedInterest: l.AccruedInterestCents,
 		AsOf: 0, LateChargedThrough: l.LateChargedThroughOn,
 	}
 }

@@ -65,6 +65,9 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := river.AddWorkerSafely(workers, &ReversePayment{DB: pool}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
+	if err := river.AddWorkerSafely(workers, &ChangeLoan{DB: pool}); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
 	if err := river.AddWorkerSafely(workers, &PostBatchChunk{DB: pool, Metrics: c.Metrics}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}

@@ -245,11 +245,14 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
 		query: `
 WITH allowed (name, columns) AS (VALUES
   ('loans', ARRAY['status', 'principal_cents', 'escrow_cents', 'suspense_cents', 'late_charges_due_cents',
+    'fees_due_cents', 'interest_accrued_to_on', 'accrued_interest_cents', 'terms_changes',
     'next_due_on', 'as_of_on', 'late_charged_through_on', 'last_effective_on', 'last_receipt_id', 'last_seq',
     'last_hash', 'updated_at']),
-  ('payment_reversals', ARRAY['status', 'refusal', 'posted_at']),
+  ('loan_changes', ARRAY['status', 'rate_ppm', 'principal_and_interest_cents', 'refusal', 'decided_by', 'decided_at',
+    'decision_note', 'posted_at', 'posted_seq']),
+  ('payment_reversals', ARRAY['status', 'refusal', 'posted_at', 'fee_cents', 'fee_on']),
   ('payments', ARRAY['status', 'reason', 'posted_at', 'reversed_at', 'interest_cents', 'principal_cents',
-    'escrow_cents', 'late_charge_cents', 'suspense_cents', 'first_seq', 'last_seq']),
+    'escrow_cents', 'late_charge_cents', 'fee_cents', 'suspense_cents', 'first_seq', 'last_seq']),
   ('payment_batches', ARRAY['status', 'finished_at']),
   ('payment_batch_items', ARRAY['status', 'reason', 'loan_id', 'payment_id', 'note', 'resolved_by', 'resolved_at']),
   ('runs', ARRAY['status', 'total', 'done', 'changed', 'failed_count', 'started_at', 'finished_at', 'findings']),

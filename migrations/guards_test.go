@@ -28,6 +28,8 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	payment := testdb.Payment(t, db.App, loan)
 	testdb.Reversal(t, db.App, payment)
 	testdb.PaymentBatch(t, db.App, payment)
+	testdb.LoanChange(t, db.App, loan)
+	testdb.ARMTerms(t, db.App, loan)
 	testdb.RunChunk(t, db.App, testdb.Run(t, db.App), loan, loan)
 	for _, table := range servicingTables(t, db.App) {
 		require.NotZero(t, one[int](t, db.App, `SELECT count(*) FROM `+table), "%s has no sample row", table)
@@ -156,6 +158,9 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE documents SET title = 'x'`,
 		`UPDATE escrow_lines SET amount_cents = 1`,
 		`UPDATE loan_borrowers SET role = 'co_borrower'`,
+		`UPDATE loan_changes SET due_on = due_on + 31`,
+		`UPDATE loan_changes SET escrow_payment_cents = 1`,
+		`UPDATE arm_terms SET margin_ppm = 1`,
 		`UPDATE runs SET as_of_on = as_of_on + 1`,
 		`UPDATE runs SET requested_by = 'nobody'`,
 		`UPDATE run_chunks SET loans = 1`,

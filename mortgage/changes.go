@@ -6,26 +6,26 @@ import "slices"
 // of an installment is that of the month before it: the new rate accrues from
 // the due date before DueOn, which an adjustable-rate note calls the change date.
 type RateChange struct {
-	DueOn Date // the first installment that bears interest at the new rate
-	Rate  Rate
+	DueOn Date `json:"due_on"` // the first installment that bears interest at the new rate
+	Rate  Rate `json:"rate_ppm"`
 }
 
 // PaymentChange sets what a loan pays from an installment on. It does not say
 // why: a change of the rate, an escrow analysis and a modification all end in one.
 type PaymentChange struct {
-	DueOn                Date   // the first installment that is changed
-	PrincipalAndInterest *Cents // nil leaves it as it is
-	EscrowPayment        *Cents // nil leaves it as it is
+	DueOn                Date   `json:"due_on"`                                 // the first installment that is changed
+	PrincipalAndInterest *Cents `json:"principal_and_interest_cents,omitempty"` // nil leaves it as it is
+	EscrowPayment        *Cents `json:"escrow_payment_cents,omitempty"`         // nil leaves it as it is
 }
 
 // Changes are what has changed in a loan's terms since it was boarded, each kind
 // in order of due dates.
 type Changes struct {
-	Rates    []RateChange
-	Payments []PaymentChange
+	Rates    []RateChange    `json:"rates,omitempty"`
+	Payments []PaymentChange `json:"payments,omitempty"`
 	// WaivedLateCharges are the due dates of installments that bear no late
 	// charge, because the servicer waives it.
-	WaivedLateCharges []Date
+	WaivedLateCharges []Date `json:"waived_late_charges,omitempty"`
 }
 
 // RateFor returns the rate at which the installment due on dueOn bears interest.

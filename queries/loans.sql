@@ -15,15 +15,17 @@ INSERT INTO loans (
   escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order,
   excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents,
   late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash,
-  principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on,
-  as_of_on, last_seq, last_hash, updated_at
+  returned_payment_fee_cents, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, fees_due_cents,
+  interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents,
+  next_due_on, as_of_on, last_seq, last_hash, updated_at
 ) VALUES (
   @loan_number, @name, @property_id, @original_principal_cents, @rate_ppm, @principal_and_interest_cents,
   @escrow_payment_cents, @originated_on, @maturity_on, @due_day, @interest_method, @application_order,
   @excess_policy, @rounding, @late_charge_grace_days, @late_charge_rate_ppm, @late_charge_minimum_cents,
   @late_charge_maximum_cents, @next_due_on, @boarded_at, @boarded_by, @idempotency_key, @request_hash,
-  @principal_cents, @escrow_cents, @suspense_cents, @late_charges_due_cents, @next_due_on,
-  timezone('UTC', @boarded_at::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), @boarded_at
+  @returned_payment_fee_cents, @principal_cents, @escrow_cents, @suspense_cents, @late_charges_due_cents,
+  @fees_due_cents, @interest_accrued_to_on, @accrued_interest_cents, @interest_accrued_to_on, @accrued_interest_cents,
+  @next_due_on, timezone('UTC', @boarded_at::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), @boarded_at
 )
 ON CONFLICT (boarded_by, idempotency_key) DO NOTHING
 RETURNING *;
@@ -46,6 +48,21 @@ SELECT * FROM loans
 WHERE id > @after_id AND (sqlc.narg(loan_number)::text IS NULL OR loan_number = sqlc.narg(loan_number))
 ORDER BY id
 LIMIT @row_limit;
+
+-- InsertARMTerms stores what a loan's note says of its adjustable rate.
+--
+-- name: InsertARMTerms :exec
+INSERT INTO arm_terms (
+  loan_id, margin_ppm, round_to_ppm, periodic_cap_ppm, first_cap_ppm, lifetime_cap_ppm, floor_ppm, adjusted
+) VALUES (
+  @loan_id, @margin_ppm, @round_to_ppm, @periodic_cap_ppm, @first_cap_ppm, @lifetime_cap_ppm, @floor_ppm, @adjusted
+);
+
+-- GetARMTerms returns what a loan's note says of its adjustable rate, and no row
+-- when the rate is fixed.
+--
+-- name: GetARMTerms :one
+SELECT * FROM arm_terms WHERE loan_id = $1;
 
 -- GetProperty returns one property.
 --

@@ -12,8 +12,30 @@ import (
 	mortgage "loanserve/mortgage"
 )
 
+const getARMTerms = `-- name: GetARMTerms :one
+SELECT loan_id, margin_ppm, round_to_ppm, periodic_cap_ppm, first_cap_ppm, lifetime_cap_ppm, floor_ppm, adjusted FROM arm_terms WHERE loan_id = $1
+`
+
+// GetARMTerms returns what a loan's note says of its adjustable rate, and no row
+// when the rate is fixed.
+func (q *Queries) GetARMTerms(ctx context.Context, loanID int64) (ArmTerm, error) {
+	row := q.db.QueryRow(ctx, getARMTerms, loanID)
+	var i ArmTerm
+	err := row.Scan(
+		&i.LoanID,
+		&i.MarginPpm,
+		&i.RoundToPpm,
+		&i.PeriodicCapPpm,
+		&i.FirstCapPpm,
+		&i.LifetimeCapPpm,
+		&i.FloorPpm,
+		&i.Adjusted,
+	)
+	return i, err
+}
+
 const getLoan = `-- name: GetLoan :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at FROM loans WHERE id = $1
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes FROM loans WHERE id = $1
 `
 
 // GetLoan returns one loan.
@@ -58,12 +80,19 @@ func (q *Queries) GetLoan(ctx context.Context, id int64) (Loan, error) {
 		&i.LastSeq,
 		&i.LastHash,
 		&i.UpdatedAt,
+		&i.ReturnedPaymentFeeCents,
+		&i.FeesDueCents,
+		&i.InterestAccruedToOn,
+		&i.AccruedInterestCents,
+		&i.BoardedInterestAccruedToOn,
+		&i.BoardedAccruedInterestCents,
+		&i.TermsChanges,
 	)
 	return i, err
 }
 
 const getLoanByKey = `-- name: GetLoanByKey :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
 `
 
 // GetLoanByKey returns the loan that a principal boarded under a key.
@@ -108,6 +137,13 @@ func (q *Queries) GetLoanByKey(ctx context.Context, boardedBy string, idempotenc
 		&i.LastSeq,
 		&i.LastHash,
 		&i.UpdatedAt,
+		&i.ReturnedPaymentFeeCents,
+		&i.FeesDueCents,
+		&i.InterestAccruedToOn,
+		&i.AccruedInterestCents,
+		&i.BoardedInterestAccruedToOn,
+		&i.BoardedAccruedInterestCents,
+		&i.TermsChanges,
 	)
 	return i, err
 }
@@ -129,6 +165,40 @@ func (q *Queries) GetProperty(ctx context.Context, id int64) (Property, error) {
 		&i.CreatedAt,
 	)
 	return i, err
+}
+
+const insertARMTerms = `-- name: InsertARMTerms :exec
+INSERT INTO arm_terms (
+  loan_id, margin_ppm, round_to_ppm, periodic_cap_ppm, first_cap_ppm, lifetime_cap_ppm, floor_ppm, adjusted
+) VALUES (
+  $1, $2, $3, $4, $5, $6, $7, $8
+)
+`
+
+type InsertARMTermsParams struct {
+	LoanID         int64
+	MarginPpm      mortgage.Rate
+	RoundToPpm     mortgage.Rate
+	PeriodicCapPpm mortgage.Rate
+	FirstCapPpm    mortgage.Rate
+	LifetimeCapPpm mortgage.Rate
+	FloorPpm       mortgage.Rate
+	Adjusted       bool
+}
+
+// InsertARMTerms stores what a loan's note says of its adjustable rate.
+func (q *Queries) InsertARMTerms(ctx context.Context, arg InsertARMTermsParams) error {
+	_, err := q.db.Exec(ctx, insertARMTerms,
+		arg.LoanID,
+		arg.MarginPpm,
+		arg.RoundToPpm,
+		arg.PeriodicCapPpm,
+		arg.FirstCapPpm,
+		arg.LifetimeCapPpm,
+		arg.FloorPpm,
+		arg.Adjusted,
+	)
+	return err
 }
 
 const insertBorrower = `-- name: InsertBorrower :one
@@ -187,18 +257,20 @@ INSERT INTO loans (
   escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order,
   excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents,
   late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash,
-  principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on,
-  as_of_on, last_seq, last_hash, updated_at
+  returned_payment_fee_cents, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, fees_due_cents,
+  interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents,
+  next_due_on, as_of_on, last_seq, last_hash, updated_at
 ) VALUES (
   $1, $2, $3, $4, $5, $6,
   $7, $8, $9, $10, $11, $12,
   $13, $14, $15, $16, $17,
   $18, $19, $20, $21, $22, $23,
-  $24, $25, $26, $27, $19,
-  timezone('UTC', $20::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), $20
+  $24, $25, $26, $27, $28,
+  $29, $30, $31, $30, $31,
+  $19, timezone('UTC', $20::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), $20
 )
 ON CONFLICT (boarded_by, idempotency_key) DO NOTHING
-RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at
+RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes
 `
 
 type InsertLoanParams struct {
@@ -225,10 +297,14 @@ type InsertLoanParams struct {
 	BoardedBy                 string
 	IdempotencyKey            *string
 	RequestHash               []byte
+	ReturnedPaymentFeeCents   mortgage.Cents
 	PrincipalCents            mortgage.Cents
 	EscrowCents               mortgage.Cents
 	SuspenseCents             mortgage.Cents
 	LateChargesDueCents       mortgage.Cents
+	FeesDueCents              mortgage.Cents
+	InterestAccruedToOn       mortgage.Date
+	AccruedInterestCents      mortgage.Cents
 }
 
 // InsertLoan stores a loan with its boarded state and with books that are still
@@ -259,10 +335,14 @@ func (q *Queries) InsertLoan(ctx context.Context, arg InsertLoanParams) (Loan, e
 		arg.BoardedBy,
 		arg.IdempotencyKey,
 		arg.RequestHash,
+		arg.ReturnedPaymentFeeCents,
 		arg.PrincipalCents,
 		arg.EscrowCents,
 		arg.SuspenseCents,
 		arg.LateChargesDueCents,
+		arg.FeesDueCents,
+		arg.InterestAccruedToOn,
+		arg.AccruedInterestCents,
 	)
 	var i Loan
 	err := row.Scan(
@@ -303,6 +383,13 @@ func (q *Queries) InsertLoan(ctx context.Context, arg InsertLoanParams) (Loan, e
 		&i.LastSeq,
 		&i.LastHash,
 		&i.UpdatedAt,
+		&i.ReturnedPaymentFeeCents,
+		&i.FeesDueCents,
+		&i.InterestAccruedToOn,
+		&i.AccruedInterestCents,
+		&i.BoardedInterestAccruedToOn,
+		&i.BoardedAccruedInterestCents,
+		&i.TermsChanges,
 	)
 	return i, err
 }
@@ -429,7 +516,7 @@ func (q *Queries) ListLoanBorrowers(ctx context.Context, loanID int64) ([]ListLo
 }
 
 const listLoans = `-- name: ListLoans :many
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at FROM loans
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes FROM loans
 WHERE id > $1 AND ($2::text IS NULL OR loan_number = $2)
 ORDER BY id
 LIMIT $3
@@ -490,6 +577,13 @@ func (q *Queries) ListLoans(ctx context.Context, arg ListLoansParams) ([]Loan, e
 			&i.LastSeq,
 			&i.LastHash,
 			&i.UpdatedAt,
+			&i.ReturnedPaymentFeeCents,
+			&i.FeesDueCents,
+			&i.InterestAccruedToOn,
+			&i.AccruedInterestCents,
+			&i.BoardedInterestAccruedToOn,
+			&i.BoardedAccruedInterestCents,
+			&i.TermsChanges,
 		); err != nil {
 			return nil, err
 		}

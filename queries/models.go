@@ -147,6 +147,134 @@ func AllEscrowLineKindValues() []EscrowLineKind {
 	}
 }
 
+type LoanChangeKind string
+
+const (
+	LoanChangeKindRateChange       LoanChangeKind = "rate_change"
+	LoanChangeKindPaymentChange    LoanChangeKind = "payment_change"
+	LoanChangeKindLateChargeWaiver LoanChangeKind = "late_charge_waiver"
+)
+
+func (e *LoanChangeKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = LoanChangeKind(s)
+	case string:
+		*e = LoanChangeKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for LoanChangeKind: %T", src)
+	}
+	return nil
+}
+
+type NullLoanChangeKind struct {
+	LoanChangeKind LoanChangeKind
+	Valid          bool // Valid is true if LoanChangeKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullLoanChangeKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.LoanChangeKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.LoanChangeKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullLoanChangeKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.LoanChangeKind), nil
+}
+
+func (e LoanChangeKind) Valid() bool {
+	switch e {
+	case LoanChangeKindRateChange,
+		LoanChangeKindPaymentChange,
+		LoanChangeKindLateChargeWaiver:
+		return true
+	}
+	return false
+}
+
+func AllLoanChangeKindValues() []LoanChangeKind {
+	return []LoanChangeKind{
+		LoanChangeKindRateChange,
+		LoanChangeKindPaymentChange,
+		LoanChangeKindLateChargeWaiver,
+	}
+}
+
+type LoanChangeStatus string
+
+const (
+	LoanChangeStatusPendingApproval LoanChangeStatus = "pending_approval"
+	LoanChangeStatusRequested       LoanChangeStatus = "requested"
+	LoanChangeStatusPosted          LoanChangeStatus = "posted"
+	LoanChangeStatusRejected        LoanChangeStatus = "rejected"
+	LoanChangeStatusRefused         LoanChangeStatus = "refused"
+)
+
+func (e *LoanChangeStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = LoanChangeStatus(s)
+	case string:
+		*e = LoanChangeStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for LoanChangeStatus: %T", src)
+	}
+	return nil
+}
+
+type NullLoanChangeStatus struct {
+	LoanChangeStatus LoanChangeStatus
+	Valid            bool // Valid is true if LoanChangeStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullLoanChangeStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.LoanChangeStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.LoanChangeStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullLoanChangeStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.LoanChangeStatus), nil
+}
+
+func (e LoanChangeStatus) Valid() bool {
+	switch e {
+	case LoanChangeStatusPendingApproval,
+		LoanChangeStatusRequested,
+		LoanChangeStatusPosted,
+		LoanChangeStatusRejected,
+		LoanChangeStatusRefused:
+		return true
+	}
+	return false
+}
+
+func AllLoanChangeStatusValues() []LoanChangeStatus {
+	return []LoanChangeStatus{
+		LoanChangeStatusPendingApproval,
+		LoanChangeStatusRequested,
+		LoanChangeStatusPosted,
+		LoanChangeStatusRejected,
+		LoanChangeStatusRefused,
+	}
+}
+
 type LoanStatus string
 
 const (
@@ -725,6 +853,17 @@ type ApiToken struct {
 	LastUsedAt *time.Time
 }
 
+type ArmTerm struct {
+	LoanID         int64
+	MarginPpm      mortgage.Rate
+	RoundToPpm     mortgage.Rate
+	PeriodicCapPpm mortgage.Rate
+	FirstCapPpm    mortgage.Rate
+	LifetimeCapPpm mortgage.Rate
+	FloorPpm       mortgage.Rate
+	Adjusted       bool
+}
+
 type EscrowLine struct {
 	ID          int64
 	LoanID      int64
@@ -737,43 +876,73 @@ type EscrowLine struct {
 }
 
 type Loan struct {
-	ID                        int64
-	LoanNumber                string
-	Name                      string
-	PropertyID                int64
-	Status                    LoanStatus
-	OriginalPrincipalCents    mortgage.Cents
-	RatePpm                   mortgage.Rate
-	PrincipalAndInterestCents mortgage.Cents
-	EscrowPaymentCents        mortgage.Cents
-	OriginatedOn              mortgage.Date
-	MaturityOn                mortgage.Date
-	DueDay                    int16
-	InterestMethod            mortgage.InterestMethod
-	ApplicationOrder          mortgage.ApplicationOrder
-	ExcessPolicy              mortgage.ExcessPolicy
-	Rounding                  mortgage.Rounding
-	LateChargeGraceDays       int16
-	LateChargeRatePpm         mortgage.Rate
-	LateChargeMinimumCents    mortgage.Cents
-	LateChargeMaximumCents    *mortgage.Cents
-	BoardedNextDueOn          mortgage.Date
-	BoardedAt                 time.Time
-	BoardedBy                 string
-	IdempotencyKey            *string
+	ID                          int64
+	LoanNumber                  string
+	Name                        string
+	PropertyID                  int64
+	Status                      LoanStatus
+	OriginalPrincipalCents      mortgage.Cents
+	RatePpm                     mortgage.Rate
+	PrincipalAndInterestCents   mortgage.Cents
+	EscrowPaymentCents          mortgage.Cents
+	OriginatedOn                mortgage.Date
+	MaturityOn                  mortgage.Date
+	DueDay                      int16
+	InterestMethod              mortgage.InterestMethod
+	ApplicationOrder            mortgage.ApplicationOrder
+	ExcessPolicy                mortgage.ExcessPolicy
+	Rounding                    mortgage.Rounding
+	LateChargeGraceDays         int16
+	LateChargeRatePpm           mortgage.Rate
+	LateChargeMinimumCents      mortgage.Cents
+	LateChargeMaximumCents      *mortgage.Cents
+	BoardedNextDueOn            mortgage.Date
+	BoardedAt                   time.Time
+	BoardedBy                   string
+	IdempotencyKey              *string
+	RequestHash                 []byte
+	PrincipalCents              mortgage.Cents
+	EscrowCents                 mortgage.Cents
+	SuspenseCents               mortgage.Cents
+	LateChargesDueCents         mortgage.Cents
+	NextDueOn                   mortgage.Date
+	AsOfOn                      mortgage.Date
+	LateChargedThroughOn        mortgage.Date
+	LastEffectiveOn             mortgage.Date
+	LastReceiptID               *uuid.UUID
+	LastSeq                     int32
+	LastHash                    []byte
+	UpdatedAt                   time.Time
+	ReturnedPaymentFeeCents     mortgage.Cents
+	FeesDueCents                mortgage.Cents
+	InterestAccruedToOn         mortgage.Date
+	AccruedInterestCents        mortgage.Cents
+	BoardedInterestAccruedToOn  mortgage.Date
+	BoardedAccruedInterestCents mortgage.Cents
+	TermsChanges                mortgage.Changes
+}
+
+type LoanChange struct {
+	ID                        uuid.UUID
+	LoanID                    int64
+	Kind                      LoanChangeKind
+	Status                    LoanChangeStatus
+	DueOn                     mortgage.Date
+	IndexPpm                  *mortgage.Rate
+	RatePpm                   *mortgage.Rate
+	PrincipalAndInterestCents *mortgage.Cents
+	EscrowPaymentCents        *mortgage.Cents
+	Reason                    string
+	Refusal                   *string
+	RequestedBy               string
+	IdempotencyKey            string
 	RequestHash               []byte
-	PrincipalCents            mortgage.Cents
-	EscrowCents               mortgage.Cents
-	SuspenseCents             mortgage.Cents
-	LateChargesDueCents       mortgage.Cents
-	NextDueOn                 mortgage.Date
-	AsOfOn                    mortgage.Date
-	LateChargedThroughOn      mortgage.Date
-	LastEffectiveOn           mortgage.Date
-	LastReceiptID             *uuid.UUID
-	LastSeq                   int32
-	LastHash                  []byte
-	UpdatedAt                 time.Time
+	CreatedAt                 time.Time
+	DecidedBy                 *string
+	DecidedAt                 *time.Time
+	DecisionNote              *string
+	PostedAt                  *time.Time
+	PostedSeq                 *int32
 }
 
 type Payment struct {
@@ -799,6 +968,7 @@ type Payment struct {
 	SuspenseCents   mortgage.Cents
 	FirstSeq        *int32
 	LastSeq         *int32
+	FeeCents        mortgage.Cents
 }
 
 type PaymentBatch struct {
@@ -844,6 +1014,8 @@ type PaymentReversal struct {
 	RequestHash    []byte
 	CreatedAt      time.Time
 	PostedAt       *time.Time
+	FeeCents       mortgage.Cents
+	FeeOn          mortgage.Date
 }
 
 type Property struct {

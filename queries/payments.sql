@@ -98,12 +98,14 @@ WITH added AS (
     nullif(unnest(@tx_reverses::integer[]), 0),
     unnest(@tx_cash::bigint[]), unnest(@tx_principal::bigint[]), unnest(@tx_interest_income::bigint[]),
     unnest(@tx_escrow::bigint[]), unnest(@tx_suspense::bigint[]),
-    unnest(@tx_late_charges_receivable::bigint[]), unnest(@tx_late_charge_income::bigint[]), 0, 0, 0, 0,
+    unnest(@tx_late_charges_receivable::bigint[]), unnest(@tx_late_charge_income::bigint[]),
+    unnest(@tx_fees_receivable::bigint[]), unnest(@tx_fee_income::bigint[]), 0, 0,
     unnest(@tx_rule::text[]), unnest(@tx_caused_by::text[]), unnest(@tx_hash::bytea[])
 ), moved AS (
   UPDATE loans l SET status = s.status, principal_cents = s.principal_cents, escrow_cents = s.escrow_cents,
     suspense_cents = s.suspense_cents, late_charges_due_cents = s.late_charges_due_cents,
-    next_due_on = s.next_due_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
+    fees_due_cents = s.fees_due_cents, interest_accrued_to_on = s.interest_accrued_to_on,
+    accrued_interest_cents = s.accrued_interest_cents, next_due_on = s.next_due_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
     last_effective_on = s.last_effective_on, last_receipt_id = nullif(s.last_receipt_id, '')::uuid,
     last_seq = s.last_seq, last_hash = s.last_hash, updated_at = @posted_at
   FROM (
@@ -111,6 +113,9 @@ WITH added AS (
       unnest(@loan_principal::bigint[]) AS principal_cents, unnest(@loan_escrow::bigint[]) AS escrow_cents,
       unnest(@loan_suspense::bigint[]) AS suspense_cents,
       unnest(@loan_late_charges_due::bigint[]) AS late_charges_due_cents,
+      unnest(@loan_fees_due::bigint[]) AS fees_due_cents,
+      unnest(@loan_interest_accrued_to_on::date[]) AS interest_accrued_to_on,
+      unnest(@loan_accrued_interest::bigint[]) AS accrued_interest_cents,
       unnest(@loan_next_due_on::date[]) AS next_due_on, unnest(@loan_as_of_on::date[]) AS as_of_on,
       unnest(@loan_late_charged_through_on::date[]) AS late_charged_through_on,
       unnest(@loan_last_effective_on::date[]) AS last_effective_on,
@@ -123,13 +128,14 @@ WITH added AS (
     posted_at = coalesce(p.posted_at, CASE WHEN e.status = 'posted' THEN @posted_at::timestamptz END),
     reversed_at = CASE WHEN e.status = 'reversed' THEN @posted_at::timestamptz END,
     interest_cents = e.interest_cents, principal_cents = e.principal_cents, escrow_cents = e.escrow_cents,
-    late_charge_cents = e.late_charge_cents, suspense_cents = e.suspense_cents,
+    late_charge_cents = e.late_charge_cents, fee_cents = e.fee_cents, suspense_cents = e.suspense_cents,
     first_seq = nullif(e.first_seq, 0), last_seq = nullif(e.last_seq, 0)
   FROM (
     SELECT unnest(@payment_id::uuid[]) AS id, unnest(@payment_status::text[])::payment_status AS status,
       unnest(@payment_reason::text[]) AS reason,
       unnest(@payment_interest::bigint[]) AS interest_cents, unnest(@payment_principal::bigint[]) AS principal_cents,
       unnest(@payment_escrow::bigint[]) AS escrow_cents, unnest(@payment_late_charge::bigint[]) AS late_charge_cents,
+      unnest(@payment_fee::bigint[]) AS fee_cents,
       unnest(@payment_suspense::bigint[]) AS suspense_cents,
       unnest(@payment_first_seq::integer[]) AS first_seq, unnest(@payment_last_seq::integer[]) AS last_seq
   ) e
@@ -152,7 +158,7 @@ LIMIT 100000;
 -- the reversal was posted or rejected before.
 --
 -- name: LockReversalToPost :one
-SELECT r.id AS reversal_id, r.requested_by, p.id AS payment_id, p.status AS payment_status,
+SELECT r.id AS reversal_id, r.reason, r.requested_by, r.created_at, p.id AS payment_id, p.status AS payment_status,
   sqlc.embed(l), now()::timestamptz AS posted_at
 FROM payment_reversals r
 JOIN payments p ON p.id = r.payment_id
@@ -188,10 +194,23 @@ WHERE id = ANY(@ids::uuid[]) AND status <> 'requested'
 ORDER BY id
 LIMIT 10000;
 
--- MarkReversalPosted ends a reversal that was carried out.
+-- MarkReversalPosted ends a reversal that was carried out, with the fee that was
+-- charged for it, or none.
 --
 -- name: MarkReversalPosted :exec
-UPDATE payment_reversals SET status = 'posted', posted_at = @posted_at WHERE id = @id AND status = 'requested';
+UPDATE payment_reversals SET status = 'posted', posted_at = @posted_at, fee_cents = @fee_cents, fee_on = @fee_on
+WHERE id = @id AND status = 'requested';
+
+-- ListFees returns the fees that were charged on a loan for payments that came
+-- back, in order of id. Whoever holds the loan's lock knows that they stay as
+-- they are.
+--
+-- name: ListFees :many
+SELECT r.id, r.fee_cents, r.fee_on FROM payment_reversals r
+JOIN payments p ON p.id = r.payment_id
+WHERE p.loan_id = $1 AND r.status = 'posted' AND r.fee_cents > 0
+ORDER BY r.id
+LIMIT 100000;
 
 -- MarkReversalRejected ends a reversal that a rule refuses.
 --

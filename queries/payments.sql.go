@@ -14,7 +14,7 @@ import (
 )
 
 const getPayment = `-- name: GetPayment :one
-SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq FROM payments WHERE id = $1
+SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents FROM payments WHERE id = $1
 `
 
 // GetPayment returns one payment.
@@ -44,12 +44,13 @@ func (q *Queries) GetPayment(ctx context.Context, id uuid.UUID) (Payment, error)
 		&i.SuspenseCents,
 		&i.FirstSeq,
 		&i.LastSeq,
+		&i.FeeCents,
 	)
 	return i, err
 }
 
 const getPaymentByKey = `-- name: GetPaymentByKey :one
-SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq FROM payments WHERE requested_by = $1 AND idempotency_key = $2
+SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents FROM payments WHERE requested_by = $1 AND idempotency_key = $2
 `
 
 // GetPaymentByKey returns the payment that a principal sent under a key.
@@ -79,12 +80,13 @@ func (q *Queries) GetPaymentByKey(ctx context.Context, requestedBy string, idemp
 		&i.SuspenseCents,
 		&i.FirstSeq,
 		&i.LastSeq,
+		&i.FeeCents,
 	)
 	return i, err
 }
 
 const getPaymentReversal = `-- name: GetPaymentReversal :one
-SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at FROM payment_reversals WHERE id = $1
+SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, fee_cents, fee_on FROM payment_reversals WHERE id = $1
 `
 
 // GetPaymentReversal returns one reversal.
@@ -102,12 +104,14 @@ func (q *Queries) GetPaymentReversal(ctx context.Context, id uuid.UUID) (Payment
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.PostedAt,
+		&i.FeeCents,
+		&i.FeeOn,
 	)
 	return i, err
 }
 
 const getPaymentReversalByKey = `-- name: GetPaymentReversalByKey :one
-SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at FROM payment_reversals WHERE requested_by = $1 AND idempotency_key = $2
+SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, fee_cents, fee_on FROM payment_reversals WHERE requested_by = $1 AND idempotency_key = $2
 `
 
 // GetPaymentReversalByKey returns the reversal that a principal sent under a key.
@@ -125,6 +129,8 @@ func (q *Queries) GetPaymentReversalByKey(ctx context.Context, requestedBy strin
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.PostedAt,
+		&i.FeeCents,
+		&i.FeeOn,
 	)
 	return i, err
 }
@@ -138,7 +144,7 @@ INSERT INTO payments (
   $8, $9, $10
 )
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq
+RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents
 `
 
 type InsertPaymentParams struct {
@@ -194,6 +200,7 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) (P
 		&i.SuspenseCents,
 		&i.FirstSeq,
 		&i.LastSeq,
+		&i.FeeCents,
 	)
 	return i, err
 }
@@ -202,7 +209,7 @@ const insertPaymentReversal = `-- name: InsertPaymentReversal :one
 INSERT INTO payment_reversals (id, payment_id, reason, requested_by, idempotency_key, request_hash)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at
+RETURNING id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, fee_cents, fee_on
 `
 
 type InsertPaymentReversalParams struct {
@@ -237,6 +244,8 @@ func (q *Queries) InsertPaymentReversal(ctx context.Context, arg InsertPaymentRe
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.PostedAt,
+		&i.FeeCents,
+		&i.FeeOn,
 	)
 	return i, err
 }
@@ -263,7 +272,7 @@ WHERE NOT EXISTS (
 )
 ORDER BY s.requested_by, s.idempotency_key, s.id
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq
+RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents
 `
 
 type InsertPaymentsParams struct {
@@ -327,7 +336,45 @@ func (q *Queries) InsertPayments(ctx context.Context, arg InsertPaymentsParams) 
 			&i.SuspenseCents,
 			&i.FirstSeq,
 			&i.LastSeq,
+			&i.FeeCents,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listFees = `-- name: ListFees :many
+SELECT r.id, r.fee_cents, r.fee_on FROM payment_reversals r
+JOIN payments p ON p.id = r.payment_id
+WHERE p.loan_id = $1 AND r.status = 'posted' AND r.fee_cents > 0
+ORDER BY r.id
+LIMIT 100000
+`
+
+type ListFeesRow struct {
+	ID       uuid.UUID
+	FeeCents mortgage.Cents
+	FeeOn    mortgage.Date
+}
+
+// ListFees returns the fees that were charged on a loan for payments that came
+// back, in order of id. Whoever holds the loan's lock knows that they stay as
+// they are.
+func (q *Queries) ListFees(ctx context.Context, loanID int64) ([]ListFeesRow, error) {
+	rows, err := q.db.Query(ctx, listFees, loanID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListFeesRow{}
+	for rows.Next() {
+		var i ListFeesRow
+		if err := rows.Scan(&i.ID, &i.FeeCents, &i.FeeOn); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -394,7 +441,7 @@ func (q *Queries) ListFinishedReversals(ctx context.Context, ids []uuid.UUID) ([
 }
 
 const listPayments = `-- name: ListPayments :many
-SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq FROM payments
+SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents FROM payments
 WHERE loan_id = $1 AND id < $2
 ORDER BY id DESC
 LIMIT $3
@@ -440,6 +487,7 @@ func (q *Queries) ListPayments(ctx context.Context, arg ListPaymentsParams) ([]P
 			&i.SuspenseCents,
 			&i.FirstSeq,
 			&i.LastSeq,
+			&i.FeeCents,
 		); err != nil {
 			return nil, err
 		}
@@ -494,7 +542,7 @@ func (q *Queries) ListReceipts(ctx context.Context, loanID int64) ([]ListReceipt
 
 const lockPaymentsToPost = `-- name: LockPaymentsToPost :many
 SELECT p.id AS payment_id, p.amount_cents, p.received_on, p.designation, p.requested_by,
-  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, now()::timestamptz AS posted_at
+  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, now()::timestamptz AS posted_at
 FROM payments p
 JOIN loans l ON l.id = p.loan_id
 WHERE p.id = ANY($1::uuid[]) AND p.status = 'received'
@@ -567,6 +615,13 @@ func (q *Queries) LockPaymentsToPost(ctx context.Context, ids []uuid.UUID) ([]Lo
 			&i.Loan.LastSeq,
 			&i.Loan.LastHash,
 			&i.Loan.UpdatedAt,
+			&i.Loan.ReturnedPaymentFeeCents,
+			&i.Loan.FeesDueCents,
+			&i.Loan.InterestAccruedToOn,
+			&i.Loan.AccruedInterestCents,
+			&i.Loan.BoardedInterestAccruedToOn,
+			&i.Loan.BoardedAccruedInterestCents,
+			&i.Loan.TermsChanges,
 			&i.PostedAt,
 		); err != nil {
 			return nil, err
@@ -580,8 +635,8 @@ func (q *Queries) LockPaymentsToPost(ctx context.Context, ids []uuid.UUID) ([]Lo
 }
 
 const lockReversalToPost = `-- name: LockReversalToPost :one
-SELECT r.id AS reversal_id, r.requested_by, p.id AS payment_id, p.status AS payment_status,
-  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, now()::timestamptz AS posted_at
+SELECT r.id AS reversal_id, r.reason, r.requested_by, r.created_at, p.id AS payment_id, p.status AS payment_status,
+  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, now()::timestamptz AS posted_at
 FROM payment_reversals r
 JOIN payments p ON p.id = r.payment_id
 JOIN loans l ON l.id = p.loan_id
@@ -591,7 +646,9 @@ FOR NO KEY UPDATE OF l, p, r
 
 type LockReversalToPostRow struct {
 	ReversalID    uuid.UUID
+	Reason        string
 	RequestedBy   string
+	CreatedAt     time.Time
 	PaymentID     uuid.UUID
 	PaymentStatus PaymentStatus
 	Loan          Loan
@@ -606,7 +663,9 @@ func (q *Queries) LockReversalToPost(ctx context.Context, id uuid.UUID) (LockRev
 	var i LockReversalToPostRow
 	err := row.Scan(
 		&i.ReversalID,
+		&i.Reason,
 		&i.RequestedBy,
+		&i.CreatedAt,
 		&i.PaymentID,
 		&i.PaymentStatus,
 		&i.Loan.ID,
@@ -646,18 +705,39 @@ func (q *Queries) LockReversalToPost(ctx context.Context, id uuid.UUID) (LockRev
 		&i.Loan.LastSeq,
 		&i.Loan.LastHash,
 		&i.Loan.UpdatedAt,
+		&i.Loan.ReturnedPaymentFeeCents,
+		&i.Loan.FeesDueCents,
+		&i.Loan.InterestAccruedToOn,
+		&i.Loan.AccruedInterestCents,
+		&i.Loan.BoardedInterestAccruedToOn,
+		&i.Loan.BoardedAccruedInterestCents,
+		&i.Loan.TermsChanges,
 		&i.PostedAt,
 	)
 	return i, err
 }
 
 const markReversalPosted = `-- name: MarkReversalPosted :exec
-UPDATE payment_reversals SET status = 'posted', posted_at = $1 WHERE id = $2 AND status = 'requested'
+UPDATE payment_reversals SET status = 'posted', posted_at = $1, fee_cents = $2, fee_on = $3
+WHERE id = $4 AND status = 'requested'
 `
 
-// MarkReversalPosted ends a reversal that was carried out.
-func (q *Queries) MarkReversalPosted(ctx context.Context, postedAt *time.Time, iD uuid.UUID) error {
-	_, err := q.db.Exec(ctx, markReversalPosted, postedAt, iD)
+type MarkReversalPostedParams struct {
+	PostedAt *time.Time
+	FeeCents mortgage.Cents
+	FeeOn    mortgage.Date
+	ID       uuid.UUID
+}
+
+// MarkReversalPosted ends a reversal that was carried out, with the fee that was
+// charged for it, or none.
+func (q *Queries) MarkReversalPosted(ctx context.Context, arg MarkReversalPostedParams) error {
+	_, err := q.db.Exec(ctx, markReversalPosted,
+		arg.PostedAt,
+		arg.FeeCents,
+		arg.FeeOn,
+		arg.ID,
+	)
 	return err
 }
 
@@ -684,24 +764,29 @@ WITH added AS (
     nullif(unnest($8::integer[]), 0),
     unnest($9::bigint[]), unnest($10::bigint[]), unnest($11::bigint[]),
     unnest($12::bigint[]), unnest($13::bigint[]),
-    unnest($14::bigint[]), unnest($15::bigint[]), 0, 0, 0, 0,
-    unnest($16::text[]), unnest($17::text[]), unnest($18::bytea[])
+    unnest($14::bigint[]), unnest($15::bigint[]),
+    unnest($16::bigint[]), unnest($17::bigint[]), 0, 0,
+    unnest($18::text[]), unnest($19::text[]), unnest($20::bytea[])
 ), moved AS (
   UPDATE loans l SET status = s.status, principal_cents = s.principal_cents, escrow_cents = s.escrow_cents,
     suspense_cents = s.suspense_cents, late_charges_due_cents = s.late_charges_due_cents,
-    next_due_on = s.next_due_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
+    fees_due_cents = s.fees_due_cents, interest_accrued_to_on = s.interest_accrued_to_on,
+    accrued_interest_cents = s.accrued_interest_cents, next_due_on = s.next_due_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
     last_effective_on = s.last_effective_on, last_receipt_id = nullif(s.last_receipt_id, '')::uuid,
     last_seq = s.last_seq, last_hash = s.last_hash, updated_at = $5
   FROM (
-    SELECT unnest($19::bigint[]) AS id, unnest($20::text[])::loan_status AS status,
-      unnest($21::bigint[]) AS principal_cents, unnest($22::bigint[]) AS escrow_cents,
-      unnest($23::bigint[]) AS suspense_cents,
-      unnest($24::bigint[]) AS late_charges_due_cents,
-      unnest($25::date[]) AS next_due_on, unnest($26::date[]) AS as_of_on,
-      unnest($27::date[]) AS late_charged_through_on,
-      unnest($28::date[]) AS last_effective_on,
-      unnest($29::text[]) AS last_receipt_id, unnest($30::integer[]) AS last_seq,
-      unnest($31::bytea[]) AS last_hash
+    SELECT unnest($21::bigint[]) AS id, unnest($22::text[])::loan_status AS status,
+      unnest($23::bigint[]) AS principal_cents, unnest($24::bigint[]) AS escrow_cents,
+      unnest($25::bigint[]) AS suspense_cents,
+      unnest($26::bigint[]) AS late_charges_due_cents,
+      unnest($27::bigint[]) AS fees_due_cents,
+      unnest($28::date[]) AS interest_accrued_to_on,
+      unnest($29::bigint[]) AS accrued_interest_cents,
+      unnest($30::date[]) AS next_due_on, unnest($31::date[]) AS as_of_on,
+      unnest($32::date[]) AS late_charged_through_on,
+      unnest($33::date[]) AS last_effective_on,
+      unnest($34::text[]) AS last_receipt_id, unnest($35::integer[]) AS last_seq,
+      unnest($36::bytea[]) AS last_hash
   ) s
   WHERE l.id = s.id
 ), ended AS (
@@ -709,15 +794,16 @@ WITH added AS (
     posted_at = coalesce(p.posted_at, CASE WHEN e.status = 'posted' THEN $5::timestamptz END),
     reversed_at = CASE WHEN e.status = 'reversed' THEN $5::timestamptz END,
     interest_cents = e.interest_cents, principal_cents = e.principal_cents, escrow_cents = e.escrow_cents,
-    late_charge_cents = e.late_charge_cents, suspense_cents = e.suspense_cents,
+    late_charge_cents = e.late_charge_cents, fee_cents = e.fee_cents, suspense_cents = e.suspense_cents,
     first_seq = nullif(e.first_seq, 0), last_seq = nullif(e.last_seq, 0)
   FROM (
-    SELECT unnest($32::uuid[]) AS id, unnest($33::text[])::payment_status AS status,
-      unnest($34::text[]) AS reason,
-      unnest($35::bigint[]) AS interest_cents, unnest($36::bigint[]) AS principal_cents,
-      unnest($37::bigint[]) AS escrow_cents, unnest($38::bigint[]) AS late_charge_cents,
-      unnest($39::bigint[]) AS suspense_cents,
-      unnest($40::integer[]) AS first_seq, unnest($41::integer[]) AS last_seq
+    SELECT unnest($37::uuid[]) AS id, unnest($38::text[])::payment_status AS status,
+      unnest($39::text[]) AS reason,
+      unnest($40::bigint[]) AS interest_cents, unnest($41::bigint[]) AS principal_cents,
+      unnest($42::bigint[]) AS escrow_cents, unnest($43::bigint[]) AS late_charge_cents,
+      unnest($44::bigint[]) AS fee_cents,
+      unnest($45::bigint[]) AS suspense_cents,
+      unnest($46::integer[]) AS first_seq, unnest($47::integer[]) AS last_seq
   ) e
   WHERE p.id = e.id AND p.status IN ('received', 'posted')
   RETURNING p.id
@@ -741,6 +827,8 @@ type PostPaymentsParams struct {
 	TxSuspense               []int64
 	TxLateChargesReceivable  []int64
 	TxLateChargeIncome       []int64
+	TxFeesReceivable         []int64
+	TxFeeIncome              []int64
 	TxRule                   []string
 	TxCausedBy               []string
 	TxHash                   [][]byte
@@ -750,6 +838,9 @@ type PostPaymentsParams struct {
 	LoanEscrow               []int64
 	LoanSuspense             []int64
 	LoanLateChargesDue       []int64
+	LoanFeesDue              []int64
+	LoanInterestAccruedToOn  []mortgage.Date
+	LoanAccruedInterest      []int64
 	LoanNextDueOn            []mortgage.Date
 	LoanAsOfOn               []mortgage.Date
 	LoanLateChargedThroughOn []mortgage.Date
@@ -764,6 +855,7 @@ type PostPaymentsParams struct {
 	PaymentPrincipal         []int64
 	PaymentEscrow            []int64
 	PaymentLateCharge        []int64
+	PaymentFee               []int64
 	PaymentSuspense          []int64
 	PaymentFirstSeq          []int32
 	PaymentLastSeq           []int32
@@ -789,6 +881,8 @@ func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (int
 		arg.TxSuspense,
 		arg.TxLateChargesReceivable,
 		arg.TxLateChargeIncome,
+		arg.TxFeesReceivable,
+		arg.TxFeeIncome,
 		arg.TxRule,
 		arg.TxCausedBy,
 		arg.TxHash,
@@ -798,6 +892,9 @@ func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (int
 		arg.LoanEscrow,
 		arg.LoanSuspense,
 		arg.LoanLateChargesDue,
+		arg.LoanFeesDue,
+		arg.LoanInterestAccruedToOn,
+		arg.LoanAccruedInterest,
 		arg.LoanNextDueOn,
 		arg.LoanAsOfOn,
 		arg.LoanLateChargedThroughOn,
@@ -812,6 +909,7 @@ func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (int
 		arg.PaymentPrincipal,
 		arg.PaymentEscrow,
 		arg.PaymentLateCharge,
+		arg.PaymentFee,
 		arg.PaymentSuspense,
 		arg.PaymentFirstSeq,
 		arg.PaymentLastSeq,

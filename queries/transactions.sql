@@ -11,7 +11,7 @@ WITH opened AS (
   ) VALUES (
     @loan_id, 1, 'boarding', @effective_on, @posted_at,
     0, @principal_cents, 0, @escrow_cents, @suspense_cents,
-    @late_charges_receivable_cents, 0, 0, 0,
+    @late_charges_receivable_cents, 0, @fees_receivable_cents, 0,
     0, @boarding_clearing_cents, @rule, @caused_by, @hash
   )
 )

@@ -232,8 +232,8 @@ WITH opened AS (
   ) VALUES (
     $2, 1, 'boarding', $3, $4,
     0, $5, 0, $6, $7,
-    $8, 0, 0, 0,
-    0, $9, $10, $11, $1
+    $8, 0, $9, 0,
+    0, $10, $11, $12, $1
   )
 )
 UPDATE loans SET last_seq = 1, last_hash = $1 WHERE loans.id = $2 AND last_seq = 0
@@ -248,6 +248,7 @@ type OpenBooksParams struct {
 	EscrowCents                mortgage.Cents
 	SuspenseCents              mortgage.Cents
 	LateChargesReceivableCents mortgage.Cents
+	FeesReceivableCents        mortgage.Cents
 	BoardingClearingCents      mortgage.Cents
 	Rule                       string
 	CausedBy                   string
@@ -265,6 +266,7 @@ func (q *Queries) OpenBooks(ctx context.Context, arg OpenBooksParams) error {
 		arg.EscrowCents,
 		arg.SuspenseCents,
 		arg.LateChargesReceivableCents,
+		arg.FeesReceivableCents,
 		arg.BoardingClearingCents,
 		arg.Rule,
 		arg.CausedBy,

@@ -23,6 +23,7 @@ import (
 const (
 	ScopeLoansRead       = "loans:read"
 	ScopeLoansWrite      = "loans:write"
+	ScopeLoansChange     = "loans:change"
 	ScopeLoansClose      = "loans:close"
 	ScopePaymentsRead    = "payments:read"
 	ScopePaymentsWrite   = "payments:write"
@@ -34,6 +35,7 @@ const (
 var Scopes = map[string]string{
 	ScopeLoansRead:       "Read loans, their transactions, balances, schedules and payoff quotes.",
 	ScopeLoansWrite:      "Board loans.",
+	ScopeLoansChange:     "Change rates and payments of loans, and waive late charges.",
 	ScopePaymentsRead:    "Read payments and files of payments.",
 	ScopePaymentsWrite:   "Submit payments and files of payments, and resolve their exceptions.",
 	ScopeLoansClose:      "Close business days.",

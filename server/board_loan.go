@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -26,17 +27,23 @@ type boarding struct {
 	EscrowPaymentCents        mortgage.Cents            `json:"escrow_payment_cents" minimum:"0" maximum:"10000000000" doc:"Deposited with each installment."`
 	OriginatedOn              date                      `json:"originated_on"`
 	MaturityOn                date                      `json:"maturity_on"`
-	InterestMethod            mortgage.InterestMethod   `json:"interest_method" enum:"scheduled_30_360"`
+	InterestMethod            mortgage.InterestMethod   `json:"interest_method" enum:"scheduled_30_360,daily_simple_365"`
 	ApplicationOrder          mortgage.ApplicationOrder `json:"application_order" enum:"conventional,fha"`
 	ExcessPolicy              mortgage.ExcessPolicy     `json:"excess_policy" enum:"principal,next_installment,suspense"`
 	Rounding                  mortgage.Rounding         `json:"rounding,omitzero" enum:"half_up,half_even" default:"half_up"`
 	LateCharge                lateCharge                `json:"late_charge"`
+	ReturnedPaymentFeeCents   mortgage.Cents            `json:"returned_payment_fee_cents,omitzero" minimum:"0" maximum:"100000000" doc:"Charged when a payment comes back for want of money (R01, R09); only where the note and the state allow it."`
+	ARM                       *armTerms                 `json:"arm,omitzero" nullable:"false" doc:"How the note adjusts the rate; left out where it is fixed."`
 
 	PrincipalCents      mortgage.Cents `json:"principal_cents" minimum:"1" maximum:"100000000000" doc:"Unpaid principal as of the last paid installment."`
 	EscrowCents         mortgage.Cents `json:"escrow_cents,omitzero" minimum:"0" maximum:"100000000000"`
 	SuspenseCents       mortgage.Cents `json:"suspense_cents,omitzero" minimum:"0" maximum:"100000000000"`
 	LateChargesDueCents mortgage.Cents `json:"late_charges_due_cents,omitzero" minimum:"0" maximum:"100000000000"`
+	FeesDueCents        mortgage.Cents `json:"fees_due_cents,omitzero" minimum:"0" maximum:"100000000000"`
 	NextDueOn           date           `json:"next_due_on" doc:"Due date of the oldest unpaid installment."`
+
+	InterestAccruedToOn  date           `json:"interest_accrued_to_on,omitzero" doc:"With daily_simple_365, and only there: the first day whose interest is not in accrued_interest_cents and was not paid. Not after today (UTC)."`
+	AccruedInterestCents mortgage.Cents `json:"accrued_interest_cents,omitzero" minimum:"0" maximum:"100000000000" doc:"Interest of the days before that is unpaid."`
 }
 
 type boardLoanInput struct {
@@ -108,7 +115,9 @@ func boardingParams(ctx context.Context, in *boardLoanInput) (queries.InsertLoan
 		BoardedAt: time.Now().UTC().Truncate(time.Microsecond), // as PostgreSQL will keep it, and its seal
 		BoardedBy: PrincipalOf(ctx).ID, IdempotencyKey: nil, RequestHash: nil,
 		PrincipalCents: b.PrincipalCents, EscrowCents: b.EscrowCents, SuspenseCents: b.SuspenseCents,
-		LateChargesDueCents: b.LateChargesDueCents,
+		LateChargesDueCents: b.LateChargesDueCents, FeesDueCents: b.FeesDueCents,
+		ReturnedPaymentFeeCents: b.ReturnedPaymentFeeCents,
+		InterestAccruedToOn:     b.InterestAccruedToOn.Date, AccruedInterestCents: b.AccruedInterestCents,
 	}
 	if in.Key != "" {
 		key, err := parseKey(in.Key)
@@ -117,7 +126,7 @@ func boardingParams(ctx context.Context, in *boardLoanInput) (queries.InsertLoan
 		}
 		arg.IdempotencyKey = &key
 	}
-	if err := checkBoarding(b, int(arg.DueDay)); err != nil {
+	if err := checkBoarding(b, &arg); err != nil {
 		return arg, err
 	}
 	var err error
@@ -126,7 +135,7 @@ func boardingParams(ctx context.Context, in *boardLoanInput) (queries.InsertLoan
 }
 
 // checkBoarding refuses a loan whose parts do not fit each other.
-func checkBoarding(b *boarding, dueDay int) error {
+func checkBoarding(b *boarding, arg *queries.InsertLoanParams) error {
 	var faults []fault
 	wrong := func(pointer, detail string) { faults = append(faults, inBody(pointer, detail)) }
 
@@ -145,23 +154,46 @@ func checkBoarding(b *boarding, dueDay int) error {
 	if most := b.LateCharge.MaximumCents; most != nil && *most < b.LateCharge.MinimumCents {
 		wrong("/late_charge/maximum_cents", "must not be less than minimum_cents")
 	}
+	if b.ARM != nil && b.ARM.FloorPpm > b.ARM.LifetimeCapPpm {
+		wrong("/arm/floor_ppm", "must not be more than lifetime_cap_ppm")
+	}
+	daily := b.InterestMethod == mortgage.DailySimpleInterest
+	if !daily && !b.InterestAccruedToOn.IsZero() {
+		wrong("/interest_accrued_to_on", "goes with daily_simple_365, and only with it")
+	}
+	if !daily && b.AccruedInterestCents != 0 {
+		wrong("/accrued_interest_cents", "goes with daily_simple_365, and only with it")
+	}
+	if err := checkTerms(b, arg, wrong); err != nil {
+		return err
+	}
+	if len(faults) > 0 {
+		return invalid(faults...)
+	}
+	return nil
+}
+
+// checkTerms says what is wrong with the loan's numbers.
+func checkTerms(b *boarding, arg *queries.InsertLoanParams, wrong func(pointer, detail string)) error {
 	terms := mortgage.Terms{
 		Rate: b.RatePpm, PrincipalAndInterest: b.PrincipalAndInterestCents, EscrowPayment: b.EscrowPaymentCents,
-		DueDay: dueDay, MaturityOn: b.MaturityOn.Date, InterestMethod: b.InterestMethod,
+		DueDay: int(arg.DueDay), MaturityOn: b.MaturityOn.Date, InterestMethod: b.InterestMethod,
 		ApplicationOrder: b.ApplicationOrder, ExcessPolicy: b.ExcessPolicy, Rounding: b.Rounding,
+		BoardedOn: mortgage.DateOf(arg.BoardedAt),
 	}
-	switch err := terms.Check(mortgage.State{Principal: b.PrincipalCents, NextDueOn: b.NextDueOn.Date}); {
+	switch err := terms.Check(mortgage.State{
+		Principal: b.PrincipalCents, NextDueOn: b.NextDueOn.Date, InterestAccruedTo: b.InterestAccruedToOn.Date,
+	}); {
 	case errors.Is(err, mortgage.ErrPaymentTooSmall):
 		wrong("/principal_and_interest_cents", "must cover a month's interest on principal_cents")
 	case errors.Is(err, mortgage.ErrNotDueDate):
 		wrong("/next_due_on", "must be on the day of the month of maturity_on, or on the last of a shorter month")
 	case errors.Is(err, mortgage.ErrPastMaturity):
 		wrong("/next_due_on", "must not be after maturity_on")
+	case errors.Is(err, mortgage.ErrAccruedTo):
+		wrong("/interest_accrued_to_on", "is needed with daily_simple_365, and must not be after today")
 	case err != nil:
 		return fmt.Errorf("check terms: %w", err)
-	}
-	if len(faults) > 0 {
-		return invalid(faults...)
 	}
 	return nil
 }
@@ -188,6 +220,11 @@ func insertLoan(
 	if err := openBooks(ctx, q, row); err != nil {
 		return row, err
 	}
+	if b.ARM != nil {
+		if err := q.InsertARMTerms(ctx, armParams(row.ID, b.ARM)); err != nil {
+			return row, fmt.Errorf("insert adjustable-rate terms: %w", err)
+		}
+	}
 	for _, p := range b.Borrowers {
 		id, err := q.InsertBorrower(ctx, queries.InsertBorrowerParams{FullName: p.FullName, Email: p.Email, Phone: p.Phone})
 		if err != nil {
@@ -212,15 +249,16 @@ func insertLoan(
 
 // openBooks writes the loan's first transaction, its opening balances.
 func openBooks(ctx context.Context, q *queries.Queries, row queries.Loan) error {
-	entry := mortgage.Boarding(stateOf(row), mortgage.DateOf(row.BoardedAt))
+	entry := mortgage.Boarding(loanrow.State(&row), mortgage.DateOf(row.BoardedAt))
 	seal := mortgage.Transaction{
 		LoanID: row.ID, Seq: 1, PostedAt: row.BoardedAt.UnixMicro(), CausedBy: row.BoardedBy, Entry: entry,
 	}.Seal(mortgage.Hash{})
 	err := q.OpenBooks(ctx, queries.OpenBooksParams{
 		Hash: seal[:], LoanID: row.ID, EffectiveOn: entry.EffectiveOn, PostedAt: row.BoardedAt,
 		PrincipalCents: entry.Principal, EscrowCents: entry.Escrow, SuspenseCents: entry.Suspense,
-		LateChargesReceivableCents: entry.LateChargesReceivable, BoardingClearingCents: entry.BoardingClearing,
-		Rule: string(entry.Rule), CausedBy: row.BoardedBy,
+		LateChargesReceivableCents: entry.LateChargesReceivable, FeesReceivableCents: entry.FeesReceivable,
+		BoardingClearingCents: entry.BoardingClearing,
+		Rule:                  string(entry.Rule), CausedBy: row.BoardedBy,
 	})
 	if err != nil {
 		return fmt.Errorf("open books: %w", err)

@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -16,9 +17,9 @@ type loan struct {
 	Status     queries.LoanStatus `json:"status" enum:"active,paid_off,archived"`
 
 	OriginalPrincipalCents    mortgage.Cents            `json:"original_principal_cents"`
-	RatePpm                   mortgage.Rate             `json:"rate_ppm" doc:"Annual interest in millionths: 68750 is 6.875 %."`
-	PrincipalAndInterestCents mortgage.Cents            `json:"principal_and_interest_cents" doc:"The note's monthly payment."`
-	EscrowPaymentCents        mortgage.Cents            `json:"escrow_payment_cents" doc:"Deposited with each installment."`
+	RatePpm                   mortgage.Rate             `json:"rate_ppm" doc:"Annual interest of the next installment in millionths: 68750 is 6.875 %."`
+	PrincipalAndInterestCents mortgage.Cents            `json:"principal_and_interest_cents" doc:"The payment that the next installment asks for; the last one is what is left."`
+	EscrowPaymentCents        mortgage.Cents            `json:"escrow_payment_cents" doc:"Deposited with the next installment."`
 	OriginatedOn              date                      `json:"originated_on"`
 	MaturityOn                date                      `json:"maturity_on"`
 	DueDay                    int16                     `json:"due_day" doc:"Day of the month; shorter months use their last."`
@@ -27,14 +28,21 @@ type loan struct {
 	ExcessPolicy              mortgage.ExcessPolicy     `json:"excess_policy"`
 	Rounding                  mortgage.Rounding         `json:"rounding"`
 	LateCharge                lateCharge                `json:"late_charge"`
+	ReturnedPaymentFeeCents   mortgage.Cents            `json:"returned_payment_fee_cents" doc:"Charged when a payment comes back for want of money."`
+	ARM                       *armTerms                 `json:"arm,omitzero" nullable:"false" doc:"How the note adjusts the rate; only in the answer for a single loan."`
 
 	PrincipalCents      mortgage.Cents `json:"principal_cents" doc:"Unpaid principal."`
 	EscrowCents         mortgage.Cents `json:"escrow_cents" doc:"Held for taxes and insurance."`
 	SuspenseCents       mortgage.Cents `json:"suspense_cents" doc:"Received and not yet applied."`
 	LateChargesDueCents mortgage.Cents `json:"late_charges_due_cents"`
+	FeesDueCents        mortgage.Cents `json:"fees_due_cents"`
 	NextDueOn           date           `json:"next_due_on" doc:"Due date of the oldest unpaid installment."`
-	BoardedAt           time.Time      `json:"boarded_at"`
-	UpdatedAt           time.Time      `json:"updated_at"`
+
+	InterestAccruedToOn  date           `json:"interest_accrued_to_on,omitzero" doc:"With daily_simple_365: the first day whose interest has not been counted."`
+	AccruedInterestCents mortgage.Cents `json:"accrued_interest_cents,omitzero" doc:"With daily_simple_365: interest counted up to that day and unpaid."`
+
+	BoardedAt time.Time `json:"boarded_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 
 	Borrowers   []borrower   `json:"borrowers,omitzero"`
 	Property    *property    `json:"property,omitzero"`
@@ -47,6 +55,17 @@ type lateCharge struct {
 	RatePpm      mortgage.Rate   `json:"rate_ppm" minimum:"0" maximum:"200000" doc:"Millionths of the overdue principal and interest; 50000 is 5 %."`
 	MinimumCents mortgage.Cents  `json:"minimum_cents" minimum:"0" maximum:"100000000"`
 	MaximumCents *mortgage.Cents `json:"maximum_cents,omitzero" nullable:"false" minimum:"0" maximum:"100000000"`
+}
+
+// armTerms is what an adjustable-rate note says of its rate, in millionths.
+type armTerms struct {
+	MarginPpm      mortgage.Rate `json:"margin_ppm" minimum:"-1000000" maximum:"1000000" doc:"Added to the index."`
+	RoundToPpm     mortgage.Rate `json:"round_to_ppm" minimum:"0" maximum:"1000000" doc:"The sum goes to the nearest multiple: 1250 is an eighth of a percent. 0 leaves it."`
+	PeriodicCapPpm mortgage.Rate `json:"periodic_cap_ppm" minimum:"1" maximum:"1000000" doc:"The most by which a change may raise or lower the rate."`
+	FirstCapPpm    mortgage.Rate `json:"first_cap_ppm" minimum:"1" maximum:"1000000" doc:"The same at the first change."`
+	LifetimeCapPpm mortgage.Rate `json:"lifetime_cap_ppm" minimum:"1" maximum:"1000000" doc:"The highest rate ever."`
+	FloorPpm       mortgage.Rate `json:"floor_ppm" minimum:"0" maximum:"1000000" doc:"The lowest rate ever."`
+	Adjusted       bool          `json:"adjusted" doc:"Whether the rate had changed before the loan was boarded."`
 }
 
 // borrower is a person who is liable on a loan.
@@ -76,41 +95,23 @@ type escrowLine struct {
 
 // loanOf shows a row.
 func loanOf(l queries.Loan) loan {
+	terms := loanrow.Terms(&l)
 	return loan{
 		LoanID: l.ID, LoanNumber: l.LoanNumber, Name: l.Name, Status: l.Status,
-		OriginalPrincipalCents: l.OriginalPrincipalCents, RatePpm: l.RatePpm,
-		PrincipalAndInterestCents: l.PrincipalAndInterestCents, EscrowPaymentCents: l.EscrowPaymentCents,
-		OriginatedOn: date{l.OriginatedOn}, MaturityOn: date{l.MaturityOn}, DueDay: l.DueDay,
+		OriginalPrincipalCents: l.OriginalPrincipalCents, RatePpm: terms.RateFor(l.NextDueOn),
+		PrincipalAndInterestCents: terms.PrincipalAndInterestFor(l.NextDueOn),
+		EscrowPaymentCents:        terms.EscrowPaymentFor(l.NextDueOn),
+		OriginatedOn:              date{l.OriginatedOn}, MaturityOn: date{l.MaturityOn}, DueDay: l.DueDay,
 		InterestMethod: l.InterestMethod, ApplicationOrder: l.ApplicationOrder,
 		ExcessPolicy: l.ExcessPolicy, Rounding: l.Rounding,
 		LateCharge: lateCharge{
 			GraceDays: l.LateChargeGraceDays, RatePpm: l.LateChargeRatePpm,
 			MinimumCents: l.LateChargeMinimumCents, MaximumCents: l.LateChargeMaximumCents,
 		},
-		PrincipalCents: l.PrincipalCents, EscrowCents: l.EscrowCents, SuspenseCents: l.SuspenseCents,
-		LateChargesDueCents: l.LateChargesDueCents, NextDueOn: date{l.NextDueOn},
+		ReturnedPaymentFeeCents: l.ReturnedPaymentFeeCents,
+		PrincipalCents:          l.PrincipalCents, EscrowCents: l.EscrowCents, SuspenseCents: l.SuspenseCents,
+		LateChargesDueCents: l.LateChargesDueCents, FeesDueCents: l.FeesDueCents, NextDueOn: date{l.NextDueOn},
+		InterestAccruedToOn: date{l.InterestAccruedToOn}, AccruedInterestCents: l.AccruedInterestCents,
 		BoardedAt: l.BoardedAt.UTC(), UpdatedAt: l.UpdatedAt.UTC(),
-	}
-}
-
-// termsOf and stateOf are what the arithmetic wants to know of a loan.
-func termsOf(l queries.Loan) mortgage.Terms {
-	return mortgage.Terms{
-		Rate: l.RatePpm, PrincipalAndInterest: l.PrincipalAndInterestCents, EscrowPayment: l.EscrowPaymentCents,
-		DueDay: int(l.DueDay), MaturityOn: l.MaturityOn, InterestMethod: l.InterestMethod,
-		ApplicationOrder: l.ApplicationOrder, ExcessPolicy: l.ExcessPolicy, Rounding: l.Rounding,
-		LateCharge: mortgage.LateChargePolicy{
-			GraceDays: int(l.LateChargeGraceDays), Rate: l.LateChargeRatePpm,
-			Minimum: l.LateChargeMinimumCents, Maximum: l.LateChargeMaximumCents, ExtendToBusinessDay: false,
-		},
-		BoardedOn: mortgage.DateOf(l.BoardedAt),
-	}
-}
-
-func stateOf(l queries.Loan) mortgage.State {
-	return mortgage.State{
-		Principal: l.PrincipalCents, Escrow: l.EscrowCents, Suspense: l.SuspenseCents,
-		LateChargesDue: l.LateChargesDueCents, NextDueOn: l.NextDueOn,
-		AsOf: l.AsOfOn, LateChargedThrough: l.LateChargedThroughOn,
 	}
 }

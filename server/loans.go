@@ -140,6 +140,13 @@ func (s *Server) addParties(ctx context.Context, l *loan, row queries.Loan) erro
 	for _, p := range people {
 		l.Borrowers = append(l.Borrowers, borrower{FullName: p.FullName, Email: p.Email, Phone: p.Phone, Role: p.Role})
 	}
+	arm, err := s.q.GetARMTerms(ctx, row.ID)
+	switch {
+	case err == nil:
+		l.ARM = armTermsOf(&arm)
+	case !errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("get adjustable-rate terms: %w", err)
+	}
 	lines, err := s.q.ListEscrowLines(ctx, row.ID)
 	if err != nil {
 		return fmt.Errorf("list escrow lines: %w", err)

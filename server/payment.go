@@ -35,6 +35,7 @@ type split struct {
 	PrincipalCents  mortgage.Cents `json:"principal_cents"`
 	EscrowCents     mortgage.Cents `json:"escrow_cents"`
 	LateChargeCents mortgage.Cents `json:"late_charge_cents"`
+	FeeCents        mortgage.Cents `json:"fee_cents"`
 	SuspenseCents   mortgage.Cents `json:"suspense_cents"`
 
 	InstallmentsSatisfied []date `json:"installments_satisfied,omitzero" doc:"Their due dates; not in lists of payments."`
@@ -51,6 +52,7 @@ type part struct {
 	PrincipalCents  mortgage.Cents `json:"principal_cents"`
 	EscrowCents     mortgage.Cents `json:"escrow_cents"`
 	LateChargeCents mortgage.Cents `json:"late_charge_cents"`
+	FeeCents        mortgage.Cents `json:"fee_cents"`
 	SuspenseCents   mortgage.Cents `json:"suspense_cents"`
 }
 
@@ -81,7 +83,7 @@ func paymentOf(p queries.Payment) payment {
 	if p.Status == queries.PaymentStatusPosted {
 		shown.Split = &split{
 			InterestCents: p.InterestCents, PrincipalCents: p.PrincipalCents, EscrowCents: p.EscrowCents,
-			LateChargeCents: p.LateChargeCents, SuspenseCents: p.SuspenseCents,
+			LateChargeCents: p.LateChargeCents, FeeCents: p.FeeCents, SuspenseCents: p.SuspenseCents,
 		}
 	}
 	return shown
@@ -108,7 +110,7 @@ func (s *Server) addParts(ctx context.Context, shown *payment, p queries.Payment
 		shown.Split.Parts = append(shown.Split.Parts, part{
 			Seq: t.Seq, Kind: t.Kind, Rule: t.Rule, DueOn: date{t.DueOn},
 			InterestCents: -t.InterestIncomeCents, PrincipalCents: -t.PrincipalCents, EscrowCents: -t.EscrowCents,
-			LateChargeCents: -t.LateChargesReceivableCents, SuspenseCents: -t.SuspenseCents,
+			LateChargeCents: -t.LateChargesReceivableCents, FeeCents: -t.FeesReceivableCents, SuspenseCents: -t.SuspenseCents,
 		})
 		if t.Kind == mortgage.KindInstallment {
 			shown.Split.InstallmentsSatisfied = append(shown.Split.InstallmentsSatisfied, date{t.DueOn})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -78,7 +79,7 @@ func quoteOf(row queries.Loan, on mortgage.Date) (payoffQuote, error) {
 	if row.Status != queries.LoanStatusActive {
 		return payoffQuote{}, conflict("Nothing is to be paid off: the loan is " + string(row.Status) + ".")
 	}
-	terms, state := termsOf(row), stateOf(row)
+	terms, state := loanrow.Terms(&row), loanrow.State(&row)
 	if on < max(row.LastEffectiveOn, terms.BoardedOn) {
 		return payoffQuote{}, conflict("The loan's books hold something later than the day.")
 	}
@@ -86,17 +87,7 @@ func quoteOf(row queries.Loan, on mortgage.Date) (payoffQuote, error) {
 	if err != nil {
 		return payoffQuote{}, fmt.Errorf("advance loan %d: %w", row.ID, err)
 	}
-	paidTo, err := terms.InterestPaidTo(state)
-	if err != nil {
-		return payoffQuote{}, fmt.Errorf("interest of loan %d is paid to: %w", row.ID, err)
-	}
-	q, err := mortgage.Payoff(mortgage.PayoffRequest{
-		InterestMethod: terms.InterestMethod, Rate: terms.Rate, Rounding: terms.Rounding, DueDay: terms.DueDay,
-		InterestPaidTo: paidTo, PayoffOn: on, IncludePayoffDay: terms.ApplicationOrder == mortgage.FHAOrder,
-		Principal: state.Principal, CarriedInterest: 0, LateCharges: state.LateChargesDue,
-		Fees: 0, EscrowAdvance: 0, // Nothing puts any into the books yet.
-		Suspense: state.Suspense, Escrow: state.Escrow,
-	})
+	q, err := terms.PayoffQuote(state, on)
 	if errors.Is(err, mortgage.ErrPaidOff) {
 		return payoffQuote{}, conflict("Money held in suspense pays the loan off by that day.")
 	}

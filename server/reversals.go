@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"loanserve/jobs"
+	"loanserve/mortgage"
 	"loanserve/queries"
 )
 
@@ -42,6 +43,8 @@ type reversal struct {
 	RequestedBy string                 `json:"requested_by"`
 	CreatedAt   time.Time              `json:"created_at"`
 	PostedAt    time.Time              `json:"posted_at,omitzero"`
+	FeeCents    mortgage.Cents         `json:"fee_cents,omitzero" doc:"Charged because the payment came back for want of money."`
+	FeeOn       date                   `json:"fee_on,omitzero"`
 }
 
 func reversalOf(row queries.PaymentReversal) reversal {
@@ -53,6 +56,7 @@ func reversalOf(row queries.PaymentReversal) reversal {
 	if row.PostedAt != nil {
 		shown.PostedAt = row.PostedAt.UTC()
 	}
+	shown.FeeCents, shown.FeeOn = row.FeeCents, date{row.FeeOn}
 	return shown
 }
 

@@ -47,6 +47,7 @@ type Server struct {
 	intake    *intake  // of payments
 	payments  *waiters // for payments to be posted or rejected
 	reversals *waiters // for reversals to be posted or rejected
+	changes   *waiters // for changes of loans to be posted or rejected
 	batches   *waiters // for batches to be finished
 	uploads   chan struct{}
 	runs      *waiters // for runs to be over
@@ -70,6 +71,8 @@ func New(o Options) (*Server, error) {
 	s.batches = newWaiters(q.ListFinishedPaymentBatches, o.Log)
 	s.uploads = make(chan struct{}, maxUploads)
 	s.routePaymentBatches()
+	s.changes = newWaiters(q.ListFinishedLoanChanges, o.Log)
+	s.routeLoanChanges()
 	s.routePayoffQuote()
 	s.routeBalances()
 	s.runs = newWaiters(q.ListFinishedRuns, o.Log)
@@ -127,6 +130,9 @@ func (s *Server) StopWaiting() {
 	s.payments.close()
 	if s.reversals != nil {
 		s.reversals.close()
+	}
+	if s.changes != nil {
+		s.changes.close()
 	}
 	if s.batches != nil {
 		s.batches.close()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -123,7 +124,7 @@ func (s *Server) getSchedule(ctx context.Context, in *getScheduleInput) (*getSch
 	if err != nil {
 		return nil, err
 	}
-	lines, err := termsOf(row).Schedule(stateOf(row), in.Count)
+	lines, err := loanrow.Terms(&row).Schedule(loanrow.State(&row), in.Count)
 	if err != nil {
 		return nil, fmt.Errorf("compute schedule of loan %d: %w", row.ID, err)
 	}

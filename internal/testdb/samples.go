@@ -62,14 +62,15 @@ func board(ctx context.Context, q *queries.Queries, edits []func(*queries.Insert
 		LoanID: loan.ID, Seq: 1, PostedAt: arg.BoardedAt.UnixMicro(), CausedBy: arg.BoardedBy,
 		Entry: mortgage.Boarding(mortgage.State{
 			Principal: arg.PrincipalCents, Escrow: arg.EscrowCents, Suspense: arg.SuspenseCents,
-			LateChargesDue: arg.LateChargesDueCents, NextDueOn: arg.NextDueOn,
+			LateChargesDue: arg.LateChargesDueCents, FeesDue: arg.FeesDueCents, NextDueOn: arg.NextDueOn,
 		}, mortgage.DateOf(arg.BoardedAt)),
 	}
 	hash := first.Seal(mortgage.Hash{})
 	err = q.OpenBooks(ctx, queries.OpenBooksParams{
 		LoanID: loan.ID, EffectiveOn: first.EffectiveOn, PostedAt: arg.BoardedAt,
 		PrincipalCents: first.Principal, EscrowCents: first.Escrow, SuspenseCents: first.Suspense,
-		LateChargesReceivableCents: first.LateChargesReceivable, BoardingClearingCents: first.BoardingClearing,
+		LateChargesReceivableCents: first.LateChargesReceivable, FeesReceivableCents: first.FeesReceivable,
+		BoardingClearingCents: first.BoardingClearing,
 		Rule: string(first.Rule), CausedBy: first.CausedBy, Hash: hash[:],
 	})
 	if err != nil {
@@ -109,6 +110,10 @@ func sampleLoan(property int64) queries.InsertLoanParams {
 		EscrowCents:               1_200_00,
 		SuspenseCents:             0,
 		LateChargesDueCents:       0,
+		FeesDueCents:              0,
+		ReturnedPaymentFeeCents:   0,
+		InterestAccruedToOn:       0,
+		AccruedInterestCents:      0,
 	}
 }
 
