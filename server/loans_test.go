@@ -115,7 +115,7 @@ func TestBoardingRefusesWhatDoesNotFit(t *testing.T) {
 		"two primary borrowers":            {`"role": "co_borrower"`, `"role": "primary"`, "/borrowers"},
 		"no primary borrower":              {`"role": "primary"`, `"role": "co_borrower"`, "/borrowers"},
 		"most below least":                 {`"minimum_cents": 0}`, `"minimum_cents": 5, "maximum_cents": 4}`, "/late_charge/maximum_cents"},
-		"a method not supported yet":       {"scheduled_30_360", "daily_simple_365", "/interest_method"},
+		"a method that nobody knows":       {"scheduled_30_360", "actual_360", "/interest_method"},
 		"a state in small letters":         {`"OH"`, `"oh"`, "/property/state"},
 		"a rate above all":                 {`"rate_ppm": 41250`, `"rate_ppm": 1000001`, "/rate_ppm"},
 		"not an e-mail address":            {"nell@example.com", "nell", "/borrowers/0/email"},
