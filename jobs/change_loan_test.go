@@ -280,7 +280,7 @@ func TestReturnedPaymentFee(t *testing.T) {
 	reversal, err := q.GetPaymentReversal(t.Context(), reversal.ID)
 	require.NoError(t, err)
 	require.Equal(t, mortgage.Cents(25_00), reversal.FeeCents)
-	require.Equal(t, mortgage.DateOf(reversal.CreatedAt), reversal.FeeOn)
+	require.Equal(t, mortgage.DateOf(reversal.CreatedAt), reversal.FeeOn, "no other day was said")
 
 	// The fee is charged today; money of an earlier day does not pay it.
 	early := post(t, tx, loan, 1030_00, "2026-02-03")

@@ -95,15 +95,15 @@ func reverse(ctx context.Context, q *queries.Queries, id uuid.UUID) error {
 }
 
 // feesFor returns the fee that the loan's terms charge when a payment comes back
-// because there was no money behind it, or none. It is charged on the day (UTC) on
-// which the return was entered.
+// because there was no money behind it, or none. It is charged on the day on which
+// the payment came back.
 func feesFor(row *queries.LockReversalToPostRow) []mortgage.Fee {
 	unpaid := row.Reason == "R01" || row.Reason == "R09" // insufficient funds, uncollected funds
 	if !unpaid || row.Loan.ReturnedPaymentFeeCents == 0 {
 		return nil
 	}
 	return []mortgage.Fee{
-		returnedPaymentFee(row.ReversalID, row.Loan.ReturnedPaymentFeeCents, mortgage.DateOf(row.CreatedAt)),
+		returnedPaymentFee(row.ReversalID, row.Loan.ReturnedPaymentFeeCents, row.ReturnedOn),
 	}
 }
 

@@ -39,8 +39,10 @@ ALTER TABLE payments
     NOT VALID;
 ALTER TABLE payments VALIDATE CONSTRAINT payments_split;
 
--- The fee that the loan's terms charge for a payment that came back, and its day.
+-- The day on which a payment came back, where that is not the day on which it was
+-- entered, and the fee that the loan's terms charge for it.
 ALTER TABLE payment_reversals
+  ADD COLUMN returned_on date CHECK (returned_on BETWEEN '1970-01-01' AND '2199-12-31'),
   ADD COLUMN fee_cents bigint NOT NULL DEFAULT 0 CHECK (fee_cents BETWEEN 0 AND 100000000),
   ADD COLUMN fee_on date CHECK (isfinite(fee_on));
 ALTER TABLE payment_reversals

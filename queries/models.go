@@ -1014,6 +1014,7 @@ type PaymentReversal struct {
 	RequestHash    []byte
 	CreatedAt      time.Time
 	PostedAt       *time.Time
+	ReturnedOn     mortgage.Date
 	FeeCents       mortgage.Cents
 	FeeOn          mortgage.Date
 }

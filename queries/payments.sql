@@ -158,7 +158,8 @@ LIMIT 100000;
 -- the reversal was posted or rejected before.
 --
 -- name: LockReversalToPost :one
-SELECT r.id AS reversal_id, r.reason, r.requested_by, r.created_at, p.id AS payment_id, p.status AS payment_status,
+SELECT r.id AS reversal_id, r.reason, r.requested_by,
+  coalesce(r.returned_on, timezone('UTC', r.created_at)::date)::date AS returned_on, p.id AS payment_id, p.status AS payment_status,
   sqlc.embed(l), now()::timestamptz AS posted_at
 FROM payment_reversals r
 JOIN payments p ON p.id = r.payment_id
@@ -170,8 +171,8 @@ FOR NO KEY UPDATE OF l, p, r;
 -- when the principal's idempotency key is taken.
 --
 -- name: InsertPaymentReversal :one
-INSERT INTO payment_reversals (id, payment_id, reason, requested_by, idempotency_key, request_hash)
-VALUES (@id, @payment_id, @reason, @requested_by, @idempotency_key, @request_hash)
+INSERT INTO payment_reversals (id, payment_id, reason, returned_on, requested_by, idempotency_key, request_hash)
+VALUES (@id, @payment_id, @reason, @returned_on, @requested_by, @idempotency_key, @request_hash)
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
 RETURNING *;
 

@@ -86,7 +86,7 @@ func (q *Queries) GetPaymentByKey(ctx context.Context, requestedBy string, idemp
 }
 
 const getPaymentReversal = `-- name: GetPaymentReversal :one
-SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, fee_cents, fee_on FROM payment_reversals WHERE id = $1
+SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, returned_on, fee_cents, fee_on FROM payment_reversals WHERE id = $1
 `
 
 // GetPaymentReversal returns one reversal.
@@ -104,6 +104,7 @@ func (q *Queries) GetPaymentReversal(ctx context.Context, id uuid.UUID) (Payment
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.PostedAt,
+		&i.ReturnedOn,
 		&i.FeeCents,
 		&i.FeeOn,
 	)
@@ -111,7 +112,7 @@ func (q *Queries) GetPaymentReversal(ctx context.Context, id uuid.UUID) (Payment
 }
 
 const getPaymentReversalByKey = `-- name: GetPaymentReversalByKey :one
-SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, fee_cents, fee_on FROM payment_reversals WHERE requested_by = $1 AND idempotency_key = $2
+SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, returned_on, fee_cents, fee_on FROM payment_reversals WHERE requested_by = $1 AND idempotency_key = $2
 `
 
 // GetPaymentReversalByKey returns the reversal that a principal sent under a key.
@@ -129,6 +130,7 @@ func (q *Queries) GetPaymentReversalByKey(ctx context.Context, requestedBy strin
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.PostedAt,
+		&i.ReturnedOn,
 		&i.FeeCents,
 		&i.FeeOn,
 	)
@@ -206,16 +208,17 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) (P
 }
 
 const insertPaymentReversal = `-- name: InsertPaymentReversal :one
-INSERT INTO payment_reversals (id, payment_id, reason, requested_by, idempotency_key, request_hash)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO payment_reversals (id, payment_id, reason, returned_on, requested_by, idempotency_key, request_hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, fee_cents, fee_on
+RETURNING id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, returned_on, fee_cents, fee_on
 `
 
 type InsertPaymentReversalParams struct {
 	ID             uuid.UUID
 	PaymentID      uuid.UUID
 	Reason         string
+	ReturnedOn     mortgage.Date
 	RequestedBy    string
 	IdempotencyKey string
 	RequestHash    []byte
@@ -228,6 +231,7 @@ func (q *Queries) InsertPaymentReversal(ctx context.Context, arg InsertPaymentRe
 		arg.ID,
 		arg.PaymentID,
 		arg.Reason,
+		arg.ReturnedOn,
 		arg.RequestedBy,
 		arg.IdempotencyKey,
 		arg.RequestHash,
@@ -244,6 +248,7 @@ func (q *Queries) InsertPaymentReversal(ctx context.Context, arg InsertPaymentRe
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.PostedAt,
+		&i.ReturnedOn,
 		&i.FeeCents,
 		&i.FeeOn,
 	)
@@ -635,7 +640,8 @@ func (q *Queries) LockPaymentsToPost(ctx context.Context, ids []uuid.UUID) ([]Lo
 }
 
 const lockReversalToPost = `-- name: LockReversalToPost :one
-SELECT r.id AS reversal_id, r.reason, r.requested_by, r.created_at, p.id AS payment_id, p.status AS payment_status,
+SELECT r.id AS reversal_id, r.reason, r.requested_by,
+  coalesce(r.returned_on, timezone('UTC', r.created_at)::date)::date AS returned_on, p.id AS payment_id, p.status AS payment_status,
   l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, now()::timestamptz AS posted_at
 FROM payment_reversals r
 JOIN payments p ON p.id = r.payment_id
@@ -648,7 +654,7 @@ type LockReversalToPostRow struct {
 	ReversalID    uuid.UUID
 	Reason        string
 	RequestedBy   string
-	CreatedAt     time.Time
+	ReturnedOn    mortgage.Date
 	PaymentID     uuid.UUID
 	PaymentStatus PaymentStatus
 	Loan          Loan
@@ -665,7 +671,7 @@ func (q *Queries) LockReversalToPost(ctx context.Context, id uuid.UUID) (LockRev
 		&i.ReversalID,
 		&i.Reason,
 		&i.RequestedBy,
-		&i.CreatedAt,
+		&i.ReturnedOn,
 		&i.PaymentID,
 		&i.PaymentStatus,
 		&i.Loan.ID,

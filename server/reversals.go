@@ -39,6 +39,7 @@ type reversal struct {
 	PaymentID   uuid.UUID              `json:"payment_id" format:"uuid"`
 	Status      queries.ReversalStatus `json:"status" enum:"requested,posted,rejected" doc:"requested: stored, and waiting. posted: in the loan's books. rejected: refused by a rule; the loan is unchanged."`
 	Reason      string                 `json:"reason"`
+	ReturnedOn  date                   `json:"returned_on,omitzero" doc:"The day on which the payment came back, if it was said."`
 	Refusal     string                 `json:"refusal,omitzero" doc:"The rule that refused it; only with status rejected."`
 	RequestedBy string                 `json:"requested_by"`
 	CreatedAt   time.Time              `json:"created_at"`
@@ -64,6 +65,7 @@ func reversalOf(row queries.PaymentReversal) reversal {
 func acceptedReversal(row queries.PaymentReversal) reversal {
 	return reversal{
 		ReversalID: row.ID, PaymentID: row.PaymentID, Status: queries.ReversalStatusRequested, Reason: row.Reason,
+		ReturnedOn:  date{row.ReturnedOn},
 		RequestedBy: row.RequestedBy, CreatedAt: row.CreatedAt.UTC(),
 	}
 }
@@ -72,7 +74,8 @@ type reversePaymentInput struct {
 	PaymentID uuid.UUID `path:"payment_id" format:"uuid"`
 	Key       string    `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
 	Body      struct {
-		Reason string `json:"reason" maxLength:"20" pattern:"^(R[0-9]{2}|misapplied|duplicate|stop)$" patternDescription:"a NACHA return code (R01 …), misapplied, duplicate or stop"`
+		Reason     string `json:"reason" maxLength:"20" pattern:"^(R[0-9]{2}|misapplied|duplicate|stop)$" patternDescription:"a NACHA return code (R01 …), misapplied, duplicate or stop"`
+		ReturnedOn date   `json:"returned_on,omitzero" doc:"The day on which the payment came back; without it, today (UTC). A fee is charged on it. Not after today."`
 	}
 }
 
@@ -88,6 +91,9 @@ func (s *Server) reversePayment(ctx context.Context, in *reversePaymentInput) (*
 	if err != nil {
 		return nil, err
 	}
+	if in.Body.ReturnedOn.Date > mortgage.DateOf(time.Now()) {
+		return nil, invalid(inBody("/returned_on", "must not be after today"))
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("make reversal id: %w", err)
@@ -97,7 +103,7 @@ func (s *Server) reversePayment(ctx context.Context, in *reversePaymentInput) (*
 		return nil, err
 	}
 	arg := queries.InsertPaymentReversalParams{
-		ID: id, PaymentID: in.PaymentID, Reason: in.Body.Reason,
+		ID: id, PaymentID: in.PaymentID, Reason: in.Body.Reason, ReturnedOn: in.Body.ReturnedOn.Date,
 		RequestedBy: PrincipalOf(ctx).ID, IdempotencyKey: key, RequestHash: hash,
 	}
 	row, replayed, err := once(
