@@ -23,8 +23,8 @@ type PaymentChange struct {
 type Changes struct {
 	Rates    []RateChange    `json:"rates,omitempty"`
 	Payments []PaymentChange `json:"payments,omitempty"`
-	// WaivedLateCharges are the due dates of installments that bear no late
-	// charge, because the servicer waives it.
+	// WaivedLateCharges are the due dates, in order, of installments that bear no
+	// late charge, because the servicer waives it.
 	WaivedLateCharges []Date `json:"waived_late_charges,omitempty"`
 }
 
@@ -137,8 +137,8 @@ func (t Terms) WithPayment(c PaymentChange) Terms {
 // WithoutLateCharge returns the terms with the late charge of one more
 // installment waived.
 func (t Terms) WithoutLateCharge(dueOn Date) Terms {
-	if !t.waived(dueOn) {
-		t.Changes.WaivedLateCharges = append(slices.Clone(t.Changes.WaivedLateCharges), dueOn)
+	if at, found := slices.BinarySearch(t.Changes.WaivedLateCharges, dueOn); !found {
+		t.Changes.WaivedLateCharges = slices.Insert(slices.Clone(t.Changes.WaivedLateCharges), at, dueOn)
 	}
 	return t
 }
