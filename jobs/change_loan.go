@@ -87,7 +87,9 @@ func changeLoan(ctx context.Context, q *queries.Queries, id uuid.UUID) error {
 
 // keepTerms records the change as posted and its outcome with the loan, and makes
 // sure that what later postings will read is what this one has reckoned with.
-func (l *loanInHand) keepTerms(ctx context.Context, q *queries.Queries, change *queries.LoanChange, at time.Time) error {
+func (l *loanInHand) keepTerms(
+	ctx context.Context, q *queries.Queries, change *queries.LoanChange, at time.Time,
+) error {
 	err := q.MarkLoanChangePosted(ctx, queries.MarkLoanChangePostedParams{
 		ID: change.ID, PostedAt: &at,
 		RatePpm: change.RatePpm, PrincipalAndInterestCents: change.PrincipalAndInterestCents,

@@ -73,7 +73,9 @@ func splitOf(t *testing.T, tx pgx.Tx, payment queries.Payment) [6]mortgage.Cents
 	p, err := queries.New(tx).GetPayment(t.Context(), payment.ID)
 	require.NoError(t, err)
 	require.Equal(t, queries.PaymentStatusPosted, p.Status)
-	return [6]mortgage.Cents{p.InterestCents, p.PrincipalCents, p.EscrowCents, p.LateChargeCents, p.FeeCents, p.SuspenseCents}
+	return [6]mortgage.Cents{
+		p.InterestCents, p.PrincipalCents, p.EscrowCents, p.LateChargeCents, p.FeeCents, p.SuspenseCents,
+	}
 }
 
 // hundredAt6 is a loan of 100,000.00 at 6 % that pays 800.00 and 200.00 of escrow.
@@ -285,7 +287,7 @@ func TestReturnedPaymentFee(t *testing.T) {
 	// The fee is charged today; money of an earlier day does not pay it.
 	early := post(t, tx, loan, 1030_00, "2026-02-03")
 	require.Equal(t, [6]mortgage.Cents{500_00, 300_00, 200_00, 0, 0, 30_00}, splitOf(t, tx, early))
-	later := post(t, tx, loan, 40_00, mortgage.Date(reversal.FeeOn+1).String())
+	later := post(t, tx, loan, 40_00, (reversal.FeeOn + 1).String())
 	require.Equal(t, mortgage.Cents(0), splitOf(t, tx, later)[4], "installments are due, and go before fees")
 	requireSoundBooks(t, tx, loan.ID)
 }

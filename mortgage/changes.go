@@ -1,6 +1,9 @@
 package mortgage
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // RateChange sets a loan's rate from an installment on. In arrears, the interest
 // of an installment is that of the month before it: the new rate accrues from
@@ -111,7 +114,8 @@ func (r rates) daily(balance Cents, from, to Date, rounding Rounding) (Cents, er
 // WithRate returns the terms with one more change of the rate, in its place. It
 // takes the place of another for the same installment.
 func (t Terms) WithRate(c RateChange) Terms {
-	at, found := slices.BinarySearchFunc(t.Changes.Rates, c.DueOn, func(o RateChange, on Date) int { return int(o.DueOn - on) })
+	at, found := slices.BinarySearchFunc(t.Changes.Rates, c.DueOn,
+		func(o RateChange, on Date) int { return cmp.Compare(o.DueOn, on) })
 	changes := slices.Clone(t.Changes.Rates)
 	if found {
 		changes[at] = c

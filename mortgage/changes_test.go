@@ -10,30 +10,33 @@ import (
 	"loanserve/mortgage"
 )
 
-func cents(c mortgage.Cents) *mortgage.Cents { return &c }
-
 // The loan of roundTerms: 7.2 % and 850.00 from February on, 210.00 of escrow from
 // March on, and 7 % and 840.00 from May on.
 func changingTerms() mortgage.Terms {
 	return roundTerms().
 		WithRate(mortgage.RateChange{DueOn: day("2026-05-01"), Rate: 70_000}).
-		WithPayment(mortgage.PaymentChange{DueOn: day("2026-05-01"), PrincipalAndInterest: cents(840_00)}).
+		WithPayment(mortgage.PaymentChange{DueOn: day("2026-05-01"), PrincipalAndInterest: new(mortgage.Cents(840_00))}).
 		WithRate(mortgage.RateChange{DueOn: day("2026-02-01"), Rate: 72_000}).
-		WithPayment(mortgage.PaymentChange{DueOn: day("2026-03-01"), EscrowPayment: cents(210_00)}).
-		WithPayment(mortgage.PaymentChange{DueOn: day("2026-02-01"), PrincipalAndInterest: cents(850_00)})
+		WithPayment(mortgage.PaymentChange{DueOn: day("2026-03-01"), EscrowPayment: new(mortgage.Cents(210_00))}).
+		WithPayment(mortgage.PaymentChange{DueOn: day("2026-02-01"), PrincipalAndInterest: new(mortgage.Cents(850_00))})
 }
 
 func TestInstallmentsOfChangingTerms(t *testing.T) {
 	t.Parallel()
 
+	line := func(dueOn string, interest, principal, escrow, after mortgage.Cents) mortgage.ScheduleLine {
+		return mortgage.ScheduleLine{Installment: mortgage.Installment{
+			DueOn: day(dueOn), Interest: interest, Principal: principal, Escrow: escrow,
+		}, PrincipalAfter: after}
+	}
 	want := []mortgage.ScheduleLine{
-		{Installment: mortgage.Installment{DueOn: day("2026-01-01"), Interest: 500_00, Principal: 300_00, Escrow: 200_00}, PrincipalAfter: 99_700_00},
+		line("2026-01-01", 500_00, 300_00, 200_00, 99_700_00),
 		// 99,700.00 at 7.2 % bear 598.20 a month.
-		{Installment: mortgage.Installment{DueOn: day("2026-02-01"), Interest: 598_20, Principal: 251_80, Escrow: 200_00}, PrincipalAfter: 99_448_20},
-		{Installment: mortgage.Installment{DueOn: day("2026-03-01"), Interest: 596_69, Principal: 253_31, Escrow: 210_00}, PrincipalAfter: 99_194_89},
-		{Installment: mortgage.Installment{DueOn: day("2026-04-01"), Interest: 595_17, Principal: 254_83, Escrow: 210_00}, PrincipalAfter: 98_940_06},
+		line("2026-02-01", 598_20, 251_80, 200_00, 99_448_20),
+		line("2026-03-01", 596_69, 253_31, 210_00, 99_194_89),
+		line("2026-04-01", 595_17, 254_83, 210_00, 98_940_06),
 		// 98,940.06 at 7 % bear 577.15035.
-		{Installment: mortgage.Installment{DueOn: day("2026-05-01"), Interest: 577_15, Principal: 262_85, Escrow: 210_00}, PrincipalAfter: 98_677_21},
+		line("2026-05-01", 577_15, 262_85, 210_00, 98_677_21),
 	}
 	got, err := changingTerms().Schedule(roundState(), len(want))
 	if err != nil || !slices.Equal(got, want) {
@@ -46,7 +49,7 @@ func TestAChangeTakesThePlaceOfAnotherForTheSameInstallment(t *testing.T) {
 
 	terms := changingTerms()
 	again := terms.WithRate(mortgage.RateChange{DueOn: day("2026-02-01"), Rate: 50_000}).
-		WithPayment(mortgage.PaymentChange{DueOn: day("2026-02-01"), EscrowPayment: cents(1_00)}).
+		WithPayment(mortgage.PaymentChange{DueOn: day("2026-02-01"), EscrowPayment: new(mortgage.Cents(1_00))}).
 		WithoutLateCharge(day("2026-02-01")).WithoutLateCharge(day("2026-02-01"))
 	if n := len(again.Changes.Rates); n != 2 || again.RateFor(day("2026-04-01")) != 50_000 {
 		t.Errorf("%d rate changes, %d in April; want two, 50000", n, again.RateFor(day("2026-04-01")))
@@ -187,7 +190,8 @@ func drawChanges(t *rapid.T, l loan) mortgage.Terms {
 	for range rapid.IntRange(0, 3).Draw(t, "rate changes") {
 		on := dueOn("rate from")
 		payment := least + drawCents(t, "above interest", 1_000_00) + 1
-		terms = terms.WithRate(mortgage.RateChange{DueOn: on, Rate: mortgage.Rate(rapid.Int64Range(0, int64(highest)).Draw(t, "rate"))}).
+		rate := mortgage.Rate(rapid.Int64Range(0, int64(highest)).Draw(t, "rate"))
+		terms = terms.WithRate(mortgage.RateChange{DueOn: on, Rate: rate}).
 			WithPayment(mortgage.PaymentChange{DueOn: on, PrincipalAndInterest: &payment})
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "escrow changes") {

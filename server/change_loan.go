@@ -51,6 +51,15 @@ type lateChargeWaiver struct {
 	Reason string `json:"reason" minLength:"1" maxLength:"200" doc:"For the record."`
 }
 
+// changeWish is what any of the three asks for.
+type changeWish struct {
+	kind            queries.LoanChangeKind
+	dueOn           date
+	index, rate     *mortgage.Rate
+	payment, escrow *mortgage.Cents
+	reason          string
+}
+
 type changeLoanOutput struct {
 	Location   string `header:"Location"`
 	RetryAfter int    `header:"Retry-After" doc:"Seconds after which to look."`
@@ -65,9 +74,9 @@ func (s *Server) changeRate(ctx context.Context, in *changeRateInput) (*changeLo
 		const either = "either rate_ppm and principal_and_interest_cents, or index_ppm"
 		return nil, invalid(inBody("/rate_ppm", either), inBody("/index_ppm", either))
 	}
-	return s.changeLoan(ctx, in.LoanPath, in.Key, b, queries.InsertLoanChangeParams{
-		Kind: queries.LoanChangeKindRateChange, DueOn: b.DueOn.Date, IndexPpm: b.IndexPpm, RatePpm: b.RatePpm,
-		PrincipalAndInterestCents: b.PrincipalAndInterestCents, EscrowPaymentCents: nil, Reason: b.Reason,
+	return s.changeLoan(ctx, in.LoanPath, in.Key, b, changeWish{
+		kind: queries.LoanChangeKindRateChange, dueOn: b.DueOn, index: b.IndexPpm, rate: b.RatePpm,
+		payment: b.PrincipalAndInterestCents, reason: b.Reason,
 	})
 }
 
@@ -77,25 +86,30 @@ func (s *Server) changePayment(ctx context.Context, in *changePaymentInput) (*ch
 		const one = "principal_and_interest_cents or escrow_payment_cents is needed"
 		return nil, invalid(inBody("/principal_and_interest_cents", one), inBody("/escrow_payment_cents", one))
 	}
-	return s.changeLoan(ctx, in.LoanPath, in.Key, b, queries.InsertLoanChangeParams{
-		Kind: queries.LoanChangeKindPaymentChange, DueOn: b.DueOn.Date, IndexPpm: nil, RatePpm: nil,
-		PrincipalAndInterestCents: b.PrincipalAndInterestCents, EscrowPaymentCents: b.EscrowPaymentCents, Reason: b.Reason,
+	return s.changeLoan(ctx, in.LoanPath, in.Key, b, changeWish{
+		kind: queries.LoanChangeKindPaymentChange, dueOn: b.DueOn,
+		payment: b.PrincipalAndInterestCents, escrow: b.EscrowPaymentCents, reason: b.Reason,
 	})
 }
 
 func (s *Server) waiveLateCharge(ctx context.Context, in *waiveLateChargeInput) (*changeLoanOutput, error) {
 	b := &in.Body
-	return s.changeLoan(ctx, in.LoanPath, in.Key, b, queries.InsertLoanChangeParams{
-		Kind: queries.LoanChangeKindLateChargeWaiver, DueOn: b.DueOn.Date, IndexPpm: nil, RatePpm: nil,
-		PrincipalAndInterestCents: nil, EscrowPaymentCents: nil, Reason: b.Reason,
+	return s.changeLoan(ctx, in.LoanPath, in.Key, b, changeWish{
+		kind: queries.LoanChangeKindLateChargeWaiver, dueOn: b.DueOn, reason: b.Reason,
 	})
 }
 
 // changeLoan stores a wish that the loan be changed and enqueues the work. The
 // same key of the same principal is the same wish.
 func (s *Server) changeLoan(
-	ctx context.Context, path LoanPath, key string, body any, arg queries.InsertLoanChangeParams,
+	ctx context.Context, path LoanPath, key string, body any, wish changeWish,
 ) (*changeLoanOutput, error) {
+	arg := queries.InsertLoanChangeParams{
+		ID: uuid.Nil, LoanID: path.LoanID, Kind: wish.kind, Status: queries.LoanChangeStatusRequested,
+		DueOn: wish.dueOn.Date, IndexPpm: wish.index, RatePpm: wish.rate,
+		PrincipalAndInterestCents: wish.payment, EscrowPaymentCents: wish.escrow, Reason: wish.reason,
+		RequestedBy: PrincipalOf(ctx).ID, IdempotencyKey: "", RequestHash: nil,
+	}
 	var err error
 	if arg.IdempotencyKey, err = parseKey(key); err != nil {
 		return nil, err
@@ -106,7 +120,6 @@ func (s *Server) changeLoan(
 	if arg.RequestHash, err = fingerprint("change-loan "+string(arg.Kind), path.path(""), body); err != nil {
 		return nil, err
 	}
-	arg.LoanID, arg.RequestedBy, arg.Status = path.LoanID, PrincipalOf(ctx).ID, queries.LoanChangeStatusRequested
 	row, replayed, err := once(
 		func() (row queries.LoanChange, err error) {
 			err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
@@ -159,7 +172,8 @@ func (s *Server) acceptLoanChange(
 func checkDueOn(loan *queries.Loan, dueOn mortgage.Date) error {
 	on, err := dueOn.AddMonths(0, int(loan.DueDay))
 	if err != nil || on != dueOn || dueOn < loan.BoardedNextDueOn || dueOn > loan.MaturityOn {
-		return invalid(inBody("/due_on", "must be a due date of the loan, from the first since it was boarded to its maturity"))
+		return invalid(inBody("/due_on",
+			"must be a due date of the loan, from the first since it was boarded to its maturity"))
 	}
 	return nil
 }

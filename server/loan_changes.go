@@ -21,8 +21,8 @@ func (s *Server) routeLoanChanges() {
 	register(s, ScopeLoansChange, huma.Operation{
 		OperationID: "change-rate", Method: http.MethodPost, Path: "/v1/loans/{loan_id}/rate-changes",
 		Tags: []string{"loan changes"}, Summary: "Change a loan's rate",
-		Description: "From an installment on. Its interest is that of the month before it, so that the rate accrues from the " +
-			"due date before: the change date of an adjustable-rate note. Either rate_ppm with " +
+		Description: "From an installment on. Its interest is that of the month before it, so that the rate accrues from " +
+			"the due date before: the change date of an adjustable-rate note. Either rate_ppm with " +
 			"principal_and_interest_cents, as they were disclosed, or index_ppm, from which they follow by the note." + outcome,
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound},
 	}, s.changeRate)
@@ -35,8 +35,8 @@ func (s *Server) routeLoanChanges() {
 	register(s, ScopeLoansChange, huma.Operation{
 		OperationID: "waive-late-charge", Method: http.MethodPost, Path: "/v1/loans/{loan_id}/late-charge-waivers",
 		Tags: []string{"loan changes"}, Summary: "Waive an installment's late charge",
-		Description: "The books become those of a loan that was never charged it: money that paid it goes where it would have " +
-			"gone. A charge that is still to come is not assessed." + outcome,
+		Description: "The books become those of a loan that was never charged it: money that paid it goes where it would " +
+			"have gone. A charge that is still to come is not assessed." + outcome,
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound},
 	}, s.waiveLateCharge)
 	register(s, ScopeLoansRead, huma.Operation{

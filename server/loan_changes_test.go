@@ -121,7 +121,8 @@ func TestChangeLoanRefuses(t *testing.T) {
 	}
 	waive := `{"due_on":"2026-02-01","reason":"r"}`
 	refused(t, l.call(http.MethodPost, path+"/late-charge-waivers", waive), 400, "key-missing")
-	refused(t, l.call(http.MethodPost, "/v1/loans/999/late-charge-waivers", waive, "Idempotency-Key", "k"), 404, "not-found")
+	nowhere := l.call(http.MethodPost, "/v1/loans/999/late-charge-waivers", waive, "Idempotency-Key", "k")
+	refused(t, nowhere, 404, "not-found")
 	refused(t, l.call(http.MethodGet, "/v1/loans/999/changes", ""), 404, "not-found")
 	refused(t, l.call(http.MethodGet, "/v1/loan-changes/"+uuid.NewString(), ""), 404, "not-found")
 	l.token = l.newToken(t, server.ScopeLoansWrite)
@@ -136,8 +137,8 @@ func TestBoardLoanWithDailyInterestAndAdjustableRate(t *testing.T) {
 	l := setupLive(t)
 	const arm = `"arm":{"margin_ppm":27500,"round_to_ppm":1250,"periodic_cap_ppm":10000,"first_cap_ppm":20000,` +
 		`"lifetime_cap_ppm":110000,"floor_ppm":27500,"adjusted":false}`
-	body := strings.Replace(boardingBody, `"scheduled_30_360"`, `"daily_simple_365","interest_accrued_to_on":"2026-01-01",`+
-		`"accrued_interest_cents":1234,"fees_due_cents":500,"returned_payment_fee_cents":2500,`+arm, 1)
+	body := strings.Replace(boardingBody, `"scheduled_30_360"`, `"daily_simple_365",`+
+		`"interest_accrued_to_on":"2026-01-01","accrued_interest_cents":1234,"fees_due_cents":500,"returned_payment_fee_cents":2500,`+arm, 1)
 	w := l.call(http.MethodPost, "/v1/loans", body)
 	answer(t, w, http.StatusCreated)
 	loan := answer(t, l.call(http.MethodGet, w.Header().Get("Location"), ""), 200)

@@ -71,7 +71,7 @@ func board(ctx context.Context, q *queries.Queries, edits []func(*queries.Insert
 		PrincipalCents: first.Principal, EscrowCents: first.Escrow, SuspenseCents: first.Suspense,
 		LateChargesReceivableCents: first.LateChargesReceivable, FeesReceivableCents: first.FeesReceivable,
 		BoardingClearingCents: first.BoardingClearing,
-		Rule: string(first.Rule), CausedBy: first.CausedBy, Hash: hash[:],
+		Rule:                  string(first.Rule), CausedBy: first.CausedBy, Hash: hash[:],
 	})
 	if err != nil {
 		return queries.Loan{}, fmt.Errorf("open books: %w", err)
