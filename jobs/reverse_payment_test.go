@@ -20,7 +20,7 @@ func state(t *testing.T, tx pgx.Tx, loan int64) mortgage.State {
 	l, err := queries.New(tx).GetLoan(t.Context(), loan)
 	require.NoError(t, err)
 	return mortgage.State{
-		Principal: l.PrincipalCents, Escrow: l.EscrowCents, Suspense: l.SuspenseCents,
+		Principal: l.PrincipalCents, Escrow: l.EscrowCents, EscrowAdvance: l.EscrowAdvanceCents, Suspense: l.SuspenseCents,
 		LateChargesDue: l.LateChargesDueCents, FeesDue: l.FeesDueCents, NextDueOn: l.NextDueOn,
 		InterestAccruedTo: l.InterestAccruedToOn, AccruedInterest: l.AccruedInterestCents,
 		AsOf: 0, LateChargedThrough: l.LateChargedThroughOn,

@@ -55,7 +55,7 @@ func (t Terms) heldSettlement(s State) (Entry, bool, error) {
 	if err != nil || !ok || s.Suspense < in.Total() {
 		return Entry{}, false, err
 	}
-	return settlement(in, 0, in.Total(), on), true, nil
+	return settlement(s, in, 0, in.Total(), on), true, nil
 }
 
 // nextLateCharge returns the late charge that is assessed next if nobody pays.
@@ -77,7 +77,7 @@ func (t Terms) nextLateCharge(s State) (Entry, bool, error) {
 				return charge, ok, err
 			}
 		}
-		paid, err = t.After(paid, settlement(in, in.Total(), 0, in.DueOn))
+		paid, err = t.After(paid, settlement(paid, in, in.Total(), 0, in.DueOn))
 		if err != nil {
 			return Entry{}, false, err
 		}

@@ -29,6 +29,10 @@ const (
 	KindFee Kind = "fee"
 	// KindFeePayment pays fees that were assessed before.
 	KindFeePayment Kind = "fee_payment"
+	// KindEscrowDisbursement pays a bill from escrow.
+	KindEscrowDisbursement Kind = "escrow_disbursement"
+	// KindEscrowRefund returns escrow to the borrower.
+	KindEscrowRefund Kind = "escrow_refund"
 )
 
 // Rule names what put money where it went. Each has a paragraph in
@@ -57,6 +61,13 @@ const (
 	// RuleReturnedPaymentFee: a payment came back unpaid, and the loan's terms
 	// charge for that.
 	RuleReturnedPaymentFee Rule = "returned_payment_fee"
+	// RuleEscrowDisbursement: a bill is paid before its penalty, with the
+	// servicer's money where escrow has too little.
+	RuleEscrowDisbursement Rule = "12 CFR 1024.17(k)"
+	// RuleSurplusRefund: an analysis found more in escrow than is needed.
+	RuleSurplusRefund Rule = "12 CFR 1024.17(f)(2)"
+	// RulePayoffRefund: the loan was paid off, and what escrow holds goes back.
+	RulePayoffRefund Rule = "12 CFR 1024.34(b)"
 	// RuleCorrection: something earlier became known later, and what was posted
 	// on top of it is undone before it is posted again.
 	RuleCorrection Rule = "correction"
@@ -164,10 +175,11 @@ func (t Terms) After(s State, e Entry) (State, error) {
 	}
 	s.Principal += e.Principal
 	s.Escrow -= e.Escrow
+	s.EscrowAdvance += e.EscrowAdvance
 	s.Suspense -= e.Suspense
 	s.LateChargesDue += e.LateChargesReceivable
 	s.FeesDue += e.FeesReceivable
-	if min(s.Principal, s.Escrow, s.Suspense, s.LateChargesDue, s.FeesDue, s.AccruedInterest) < 0 {
+	if min(s.Principal, s.Escrow, s.EscrowAdvance, s.Suspense, s.LateChargesDue, s.FeesDue, s.AccruedInterest) < 0 {
 		return State{}, ErrImpossible
 	}
 	if e.Kind == KindLateCharge {
@@ -200,6 +212,7 @@ func Boarding(s State, boardedOn Date) Entry {
 	p := Postings{
 		Principal:             s.Principal,
 		Escrow:                -s.Escrow,
+		EscrowAdvance:         s.EscrowAdvance,
 		Suspense:              -s.Suspense,
 		LateChargesReceivable: s.LateChargesDue,
 		FeesReceivable:        s.FeesDue,

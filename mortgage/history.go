@@ -12,14 +12,16 @@ type History struct {
 	Boarded  State
 	Receipts []Receipt // that count, in any order: none that was reversed
 	Fees     []Fee     // that were charged, in any order
-	Through  Date      // the day up to which time has passed
+
+	Disbursements []Disbursement // from escrow, in any order
+	Through       Date           // the day up to which time has passed
 }
 
 // Books returns the entries that the history leads to, after the boarding, and
 // the state at its end. It depends on what happened and not on when it became
-// known: events are taken in the order of their days, and on one day fees before
-// receipts and those in the order of their references, each after what that day
-// itself brings.
+// known: events are taken in the order of their days, and on one day fees and
+// disbursements before receipts and each in the order of their references, after
+// what that day itself brings.
 //
 // Money that was accepted before it became known that the loan was paid off by
 // then, or that it does not suffice for the payoff it was meant to be, is held
@@ -47,29 +49,27 @@ func (t Terms) Books(h History) (State, []Entry, error) {
 // event is something that happened to a loan on a day.
 type event struct {
 	on     Date
-	money  bool   // a receipt, and no fee
-	ref    string // orders the events of one day
+	place  int    // among the events of one day
+	ref    string // orders the events of one place
 	happen func(Terms, State) (State, []Entry, error)
 }
 
 // events returns all that happened, in the order in which the borrower is
 // credited and charged.
 func (h History) events() []event {
-	events := make([]event, 0, len(h.Receipts)+len(h.Fees))
+	const feesPlace, disbursementsPlace, receiptsPlace = 0, 1, 2
+	events := make([]event, 0, len(h.Receipts)+len(h.Fees)+len(h.Disbursements))
 	for _, f := range h.Fees {
-		events = append(events, event{on: f.ChargedOn, money: false, ref: f.Ref, happen: f.Happen})
+		events = append(events, event{on: f.ChargedOn, place: feesPlace, ref: f.Ref, happen: f.Happen})
+	}
+	for _, d := range h.Disbursements {
+		events = append(events, event{on: d.PaidOn, place: disbursementsPlace, ref: d.Ref, happen: d.Happen})
 	}
 	for _, r := range h.Receipts {
-		events = append(events, event{on: r.ReceivedOn, money: true, ref: r.Ref, happen: r.happenOrKeep})
+		events = append(events, event{on: r.ReceivedOn, place: receiptsPlace, ref: r.Ref, happen: r.happenOrKeep})
 	}
 	slices.SortFunc(events, func(a, b event) int {
-		if a.on == b.on && a.money != b.money {
-			if b.money {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(a.on, b.on), cmp.Compare(a.ref, b.ref))
+		return cmp.Or(cmp.Compare(a.on, b.on), cmp.Compare(a.place, b.place), cmp.Compare(a.ref, b.ref))
 	})
 	return events
 }

@@ -20,6 +20,7 @@ type servicer struct {
 	state   mortgage.State
 	counted []mortgage.Receipt // neither refused nor reversed
 	fees    []mortgage.Fee
+	paidOut []mortgage.Disbursement
 	ledger  []mortgage.Correction
 	live    []mortgage.Posted
 	sum     mortgage.Postings // of the ledger
@@ -57,7 +58,7 @@ func (b *servicer) write(t rapid.TB, c mortgage.Correction) {
 		b.live = b.live[:len(b.live)-1]
 	}
 	b.ledger, b.sum = append(b.ledger, c), b.sum.Plus(c.Postings)
-	if s := b.balances(); min(s.Principal, s.Escrow, s.Suspense, s.LateChargesDue, s.FeesDue) < 0 {
+	if s := b.balances(); min(s.Principal, s.Escrow, s.EscrowAdvance, s.Suspense, s.LateChargesDue, s.FeesDue) < 0 {
 		t.Fatalf("row %d, %+v, leaves %+v; want no balance below zero", b.seq()-1, c, s)
 	}
 }
@@ -67,6 +68,7 @@ func (b *servicer) balances() mortgage.State {
 	return mortgage.State{
 		Principal:      b.boarded.Principal + b.sum.Principal,
 		Escrow:         b.boarded.Escrow - b.sum.Escrow,
+		EscrowAdvance:  b.boarded.EscrowAdvance + b.sum.EscrowAdvance,
 		Suspense:       b.boarded.Suspense - b.sum.Suspense,
 		LateChargesDue: b.boarded.LateChargesDue + b.sum.LateChargesReceivable,
 		FeesDue:        b.boarded.FeesDue + b.sum.FeesReceivable,
@@ -126,7 +128,17 @@ func (b *servicer) reverse(t rapid.TB, ref string) {
 }
 
 func (b *servicer) history() mortgage.History {
-	return mortgage.History{Boarded: b.boarded, Receipts: b.counted, Fees: b.fees, Through: b.state.AsOf}
+	return mortgage.History{
+		Boarded: b.boarded, Receipts: b.counted, Fees: b.fees, Disbursements: b.paidOut, Through: b.state.AsOf,
+	}
+}
+
+// payOut disburses money from escrow, or takes back what came back.
+func (b *servicer) payOut(t rapid.TB, d mortgage.Disbursement) {
+	t.Helper()
+
+	b.paidOut = append(b.paidOut, d)
+	b.correct(t)
 }
 
 // charge assesses a fee.
@@ -198,8 +210,18 @@ func (b *servicer) check(t rapid.TB) {
 	for _, r := range b.counted {
 		money += r.Amount
 	}
+	for _, d := range b.paidOut {
+		if d.Returned {
+			money += d.Amount
+		} else {
+			money -= d.Amount
+		}
+	}
 	if b.sum.Cash != money {
-		t.Fatalf("the cash of all rows is %d; want the money of %+v, %d", b.sum.Cash, b.counted, money)
+		t.Fatalf("the cash of all rows is %d; want the money of %+v, %d", b.sum.Cash, h, money)
+	}
+	if got.Escrow > 0 && got.EscrowAdvance > 0 {
+		t.Fatalf("escrow holds %d while the servicer has advanced %d", got.Escrow, got.EscrowAdvance)
 	}
 	b.checkTogether(t)
 }
@@ -283,6 +305,13 @@ func keepBooks(t *rapid.T) {
 			})
 		case 3:
 			b.change(t, drawChanges(t, l))
+		case 4, 5:
+			b.payOut(t, mortgage.Disbursement{
+				Ref: fmt.Sprint(i), Amount: 1 + drawCents(t, "bill", 5_000_00), Kind: mortgage.KindEscrowDisbursement,
+				Rule:     mortgage.RuleEscrowDisbursement,
+				PaidOn:   r.ReceivedOn + mortgage.Date(rapid.IntRange(-20, 40).Draw(t, "paid")),
+				Returned: rapid.IntRange(0, 5).Draw(t, "came back") == 0,
+			})
 		}
 		b.check(t)
 	}

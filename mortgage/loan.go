@@ -55,6 +55,7 @@ type Terms struct {
 type State struct {
 	Principal      Cents // unpaid principal
 	Escrow         Cents // held for taxes and insurance
+	EscrowAdvance  Cents // the servicer's own money that paid for them
 	Suspense       Cents // unapplied funds
 	LateChargesDue Cents
 	FeesDue        Cents // other charges that were assessed, as for a payment that came back
@@ -190,7 +191,7 @@ func (t Terms) Schedule(s State, count int) ([]ScheduleLine, error) {
 		if err != nil || !ok {
 			return lines, err
 		}
-		s, err = t.After(s, settlement(in, in.Total(), 0, in.DueOn))
+		s, err = t.After(s, settlement(s, in, in.Total(), 0, in.DueOn))
 		if err != nil {
 			return nil, err
 		}

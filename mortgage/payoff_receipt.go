@@ -20,7 +20,7 @@ func (t Terms) PayoffQuote(s State, on Date) (PayoffQuote, error) {
 		InterestMethod: t.InterestMethod, Rate: t.Rate, RateChanges: t.Changes.Rates, Rounding: t.Rounding,
 		DueDay: t.DueDay, InterestPaidTo: paidTo, PayoffOn: on, IncludePayoffDay: t.payoffDayBearsInterest(),
 		Principal: s.Principal, CarriedInterest: carried, LateCharges: s.LateChargesDue, Fees: s.FeesDue,
-		EscrowAdvance: 0, Suspense: s.Suspense, Escrow: s.Escrow,
+		EscrowAdvance: s.EscrowAdvance, Suspense: s.Suspense, Escrow: s.Escrow,
 	})
 }
 
@@ -48,6 +48,7 @@ func (a *application) payOff() {
 				Principal:             -q.Principal,
 				LateChargesReceivable: -q.LateCharges,
 				FeesReceivable:        -q.Fees,
+				EscrowAdvance:         -q.EscrowAdvance,
 			},
 		})
 		a.hold(RuleOverpayment)

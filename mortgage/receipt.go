@@ -136,13 +136,14 @@ func (a *application) settleNext(acceptable func(dueOn Date) bool) bool {
 		return false
 	}
 	held := min(a.state.Suspense, in.Total())
-	a.add(settlement(in, in.Total()-held, held, a.on))
+	a.add(settlement(a.state, in, in.Total()-held, held, a.on))
 	return true
 }
 
-// settlement is the entry that satisfies an installment from new cash and from
-// what was held in suspense.
-func settlement(in Installment, cash, held Cents, on Date) Entry {
+// settlement is the entry that satisfies an installment of a loan in that state
+// from new cash and from what was held in suspense.
+func settlement(s State, in Installment, cash, held Cents, on Date) Entry {
+	escrow, advance := escrowDeposit(s, in.Escrow)
 	return Entry{
 		Kind: KindInstallment, EffectiveOn: on, DueOn: in.DueOn, Rule: RulePeriodicPayment,
 		Postings: Postings{
@@ -150,7 +151,8 @@ func settlement(in Installment, cash, held Cents, on Date) Entry {
 			Suspense:       held,
 			InterestIncome: -in.Interest,
 			Principal:      -in.Principal,
-			Escrow:         -in.Escrow,
+			Escrow:         escrow,
+			EscrowAdvance:  advance,
 		},
 	}
 }
@@ -222,9 +224,10 @@ func (a *application) payFees() {
 
 // depositInEscrow puts the money into escrow.
 func (a *application) depositInEscrow() {
+	escrow, advance := escrowDeposit(a.state, a.cash)
 	a.add(Entry{
 		Kind: KindEscrowDeposit, EffectiveOn: a.on, Rule: RuleDesignated,
-		Postings: Postings{Cash: a.cash, Escrow: -a.cash},
+		Postings: Postings{Cash: a.cash, Escrow: escrow, EscrowAdvance: advance},
 	})
 }
 

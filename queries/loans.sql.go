@@ -35,7 +35,7 @@ func (q *Queries) GetARMTerms(ctx context.Context, loanID int64) (ArmTerm, error
 }
 
 const getLoan = `-- name: GetLoan :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes FROM loans WHERE id = $1
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, escrow_advance_cents FROM loans WHERE id = $1
 `
 
 // GetLoan returns one loan.
@@ -87,12 +87,13 @@ func (q *Queries) GetLoan(ctx context.Context, id int64) (Loan, error) {
 		&i.BoardedInterestAccruedToOn,
 		&i.BoardedAccruedInterestCents,
 		&i.TermsChanges,
+		&i.EscrowAdvanceCents,
 	)
 	return i, err
 }
 
 const getLoanByKey = `-- name: GetLoanByKey :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, escrow_advance_cents FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
 `
 
 // GetLoanByKey returns the loan that a principal boarded under a key.
@@ -144,6 +145,7 @@ func (q *Queries) GetLoanByKey(ctx context.Context, boardedBy string, idempotenc
 		&i.BoardedInterestAccruedToOn,
 		&i.BoardedAccruedInterestCents,
 		&i.TermsChanges,
+		&i.EscrowAdvanceCents,
 	)
 	return i, err
 }
@@ -257,7 +259,7 @@ INSERT INTO loans (
   escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order,
   excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents,
   late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash,
-  returned_payment_fee_cents, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, fees_due_cents,
+  returned_payment_fee_cents, principal_cents, escrow_cents, escrow_advance_cents, suspense_cents, late_charges_due_cents, fees_due_cents,
   interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents,
   next_due_on, as_of_on, last_seq, last_hash, updated_at
 ) VALUES (
@@ -265,12 +267,12 @@ INSERT INTO loans (
   $7, $8, $9, $10, $11, $12,
   $13, $14, $15, $16, $17,
   $18, $19, $20, $21, $22, $23,
-  $24, $25, $26, $27, $28,
-  $29, $30, $31, $30, $31,
+  $24, $25, $26, $27, $28, $29,
+  $30, $31, $32, $31, $32,
   $19, timezone('UTC', $20::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), $20
 )
 ON CONFLICT (boarded_by, idempotency_key) DO NOTHING
-RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes
+RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, escrow_advance_cents
 `
 
 type InsertLoanParams struct {
@@ -300,6 +302,7 @@ type InsertLoanParams struct {
 	ReturnedPaymentFeeCents   mortgage.Cents
 	PrincipalCents            mortgage.Cents
 	EscrowCents               mortgage.Cents
+	EscrowAdvanceCents        mortgage.Cents
 	SuspenseCents             mortgage.Cents
 	LateChargesDueCents       mortgage.Cents
 	FeesDueCents              mortgage.Cents
@@ -338,6 +341,7 @@ func (q *Queries) InsertLoan(ctx context.Context, arg InsertLoanParams) (Loan, e
 		arg.ReturnedPaymentFeeCents,
 		arg.PrincipalCents,
 		arg.EscrowCents,
+		arg.EscrowAdvanceCents,
 		arg.SuspenseCents,
 		arg.LateChargesDueCents,
 		arg.FeesDueCents,
@@ -390,6 +394,7 @@ func (q *Queries) InsertLoan(ctx context.Context, arg InsertLoanParams) (Loan, e
 		&i.BoardedInterestAccruedToOn,
 		&i.BoardedAccruedInterestCents,
 		&i.TermsChanges,
+		&i.EscrowAdvanceCents,
 	)
 	return i, err
 }
@@ -516,7 +521,7 @@ func (q *Queries) ListLoanBorrowers(ctx context.Context, loanID int64) ([]ListLo
 }
 
 const listLoans = `-- name: ListLoans :many
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes FROM loans
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, escrow_advance_cents FROM loans
 WHERE id > $1 AND ($2::text IS NULL OR loan_number = $2)
 ORDER BY id
 LIMIT $3
@@ -584,6 +589,7 @@ func (q *Queries) ListLoans(ctx context.Context, arg ListLoansParams) ([]Loan, e
 			&i.BoardedInterestAccruedToOn,
 			&i.BoardedAccruedInterestCents,
 			&i.TermsChanges,
+			&i.EscrowAdvanceCents,
 		); err != nil {
 			return nil, err
 		}

@@ -920,6 +920,7 @@ type Loan struct {
 	BoardedInterestAccruedToOn  mortgage.Date
 	BoardedAccruedInterestCents mortgage.Cents
 	TermsChanges                mortgage.Changes
+	EscrowAdvanceCents          mortgage.Cents
 }
 
 type LoanChange struct {

@@ -99,10 +99,11 @@ WITH added AS (
     unnest(@tx_cash::bigint[]), unnest(@tx_principal::bigint[]), unnest(@tx_interest_income::bigint[]),
     unnest(@tx_escrow::bigint[]), unnest(@tx_suspense::bigint[]),
     unnest(@tx_late_charges_receivable::bigint[]), unnest(@tx_late_charge_income::bigint[]),
-    unnest(@tx_fees_receivable::bigint[]), unnest(@tx_fee_income::bigint[]), 0, 0,
+    unnest(@tx_fees_receivable::bigint[]), unnest(@tx_fee_income::bigint[]), unnest(@tx_escrow_advance::bigint[]), 0,
     unnest(@tx_rule::text[]), unnest(@tx_caused_by::text[]), unnest(@tx_hash::bytea[])
 ), moved AS (
   UPDATE loans l SET status = s.status, principal_cents = s.principal_cents, escrow_cents = s.escrow_cents,
+    escrow_advance_cents = s.escrow_advance_cents,
     suspense_cents = s.suspense_cents, late_charges_due_cents = s.late_charges_due_cents,
     fees_due_cents = s.fees_due_cents, interest_accrued_to_on = s.interest_accrued_to_on,
     accrued_interest_cents = s.accrued_interest_cents, next_due_on = s.next_due_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
@@ -111,6 +112,7 @@ WITH added AS (
   FROM (
     SELECT unnest(@loan_id::bigint[]) AS id, unnest(@loan_status::text[])::loan_status AS status,
       unnest(@loan_principal::bigint[]) AS principal_cents, unnest(@loan_escrow::bigint[]) AS escrow_cents,
+      unnest(@loan_escrow_advance::bigint[]) AS escrow_advance_cents,
       unnest(@loan_suspense::bigint[]) AS suspense_cents,
       unnest(@loan_late_charges_due::bigint[]) AS late_charges_due_cents,
       unnest(@loan_fees_due::bigint[]) AS fees_due_cents,

@@ -12,7 +12,7 @@ WITH opened AS (
     @loan_id, 1, 'boarding', @effective_on, @posted_at,
     0, @principal_cents, 0, @escrow_cents, @suspense_cents,
     @late_charges_receivable_cents, 0, @fees_receivable_cents, 0,
-    0, @boarding_clearing_cents, @rule, @caused_by, @hash
+    @escrow_advance_cents, @boarding_clearing_cents, @rule, @caused_by, @hash
   )
 )
 UPDATE loans SET last_seq = 1, last_hash = @hash WHERE loans.id = @loan_id AND last_seq = 0;

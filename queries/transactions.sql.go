@@ -233,7 +233,7 @@ WITH opened AS (
     $2, 1, 'boarding', $3, $4,
     0, $5, 0, $6, $7,
     $8, 0, $9, 0,
-    0, $10, $11, $12, $1
+    $10, $11, $12, $13, $1
   )
 )
 UPDATE loans SET last_seq = 1, last_hash = $1 WHERE loans.id = $2 AND last_seq = 0
@@ -249,6 +249,7 @@ type OpenBooksParams struct {
 	SuspenseCents              mortgage.Cents
 	LateChargesReceivableCents mortgage.Cents
 	FeesReceivableCents        mortgage.Cents
+	EscrowAdvanceCents         mortgage.Cents
 	BoardingClearingCents      mortgage.Cents
 	Rule                       string
 	CausedBy                   string
@@ -267,6 +268,7 @@ func (q *Queries) OpenBooks(ctx context.Context, arg OpenBooksParams) error {
 		arg.SuspenseCents,
 		arg.LateChargesReceivableCents,
 		arg.FeesReceivableCents,
+		arg.EscrowAdvanceCents,
 		arg.BoardingClearingCents,
 		arg.Rule,
 		arg.CausedBy,

@@ -37,6 +37,7 @@ type boarding struct {
 
 	PrincipalCents      mortgage.Cents `json:"principal_cents" minimum:"1" maximum:"100000000000" doc:"Unpaid principal as of the last paid installment."`
 	EscrowCents         mortgage.Cents `json:"escrow_cents,omitzero" minimum:"0" maximum:"100000000000"`
+	EscrowAdvanceCents  mortgage.Cents `json:"escrow_advance_cents,omitzero" minimum:"0" maximum:"100000000000" doc:"What the servicer has advanced for bills; only where escrow_cents is nothing."`
 	SuspenseCents       mortgage.Cents `json:"suspense_cents,omitzero" minimum:"0" maximum:"100000000000"`
 	LateChargesDueCents mortgage.Cents `json:"late_charges_due_cents,omitzero" minimum:"0" maximum:"100000000000"`
 	FeesDueCents        mortgage.Cents `json:"fees_due_cents,omitzero" minimum:"0" maximum:"100000000000"`
@@ -114,7 +115,8 @@ func boardingParams(ctx context.Context, in *boardLoanInput) (queries.InsertLoan
 		NextDueOn: b.NextDueOn.Date,
 		BoardedAt: time.Now().UTC().Truncate(time.Microsecond), // as PostgreSQL will keep it, and its seal
 		BoardedBy: PrincipalOf(ctx).ID, IdempotencyKey: nil, RequestHash: nil,
-		PrincipalCents: b.PrincipalCents, EscrowCents: b.EscrowCents, SuspenseCents: b.SuspenseCents,
+		PrincipalCents: b.PrincipalCents, EscrowCents: b.EscrowCents, EscrowAdvanceCents: b.EscrowAdvanceCents,
+		SuspenseCents:       b.SuspenseCents,
 		LateChargesDueCents: b.LateChargesDueCents, FeesDueCents: b.FeesDueCents,
 		ReturnedPaymentFeeCents: b.ReturnedPaymentFeeCents,
 		InterestAccruedToOn:     b.InterestAccruedToOn.Date, AccruedInterestCents: b.AccruedInterestCents,
@@ -156,6 +158,9 @@ func checkBoarding(b *boarding, arg *queries.InsertLoanParams) error {
 	}
 	if b.ARM != nil && b.ARM.FloorPpm > b.ARM.LifetimeCapPpm {
 		wrong("/arm/floor_ppm", "must not be more than lifetime_cap_ppm")
+	}
+	if b.EscrowAdvanceCents > 0 && b.EscrowCents > 0 {
+		wrong("/escrow_advance_cents", "must be nothing while escrow holds money")
 	}
 	daily := b.InterestMethod == mortgage.DailySimpleInterest
 	if !daily && !b.InterestAccruedToOn.IsZero() {
@@ -257,6 +262,7 @@ func openBooks(ctx context.Context, q *queries.Queries, row queries.Loan) error 
 		Hash: seal[:], LoanID: row.ID, EffectiveOn: entry.EffectiveOn, PostedAt: row.BoardedAt,
 		PrincipalCents: entry.Principal, EscrowCents: entry.Escrow, SuspenseCents: entry.Suspense,
 		LateChargesReceivableCents: entry.LateChargesReceivable, FeesReceivableCents: entry.FeesReceivable,
+		EscrowAdvanceCents:    entry.EscrowAdvance,
 		BoardingClearingCents: entry.BoardingClearing,
 		Rule:                  string(entry.Rule), CausedBy: row.BoardedBy,
 	})

@@ -33,6 +33,7 @@ type loan struct {
 
 	PrincipalCents      mortgage.Cents `json:"principal_cents" doc:"Unpaid principal."`
 	EscrowCents         mortgage.Cents `json:"escrow_cents" doc:"Held for taxes and insurance."`
+	EscrowAdvanceCents  mortgage.Cents `json:"escrow_advance_cents" doc:"The servicer's own money that paid for them."`
 	SuspenseCents       mortgage.Cents `json:"suspense_cents" doc:"Received and not yet applied."`
 	LateChargesDueCents mortgage.Cents `json:"late_charges_due_cents"`
 	FeesDueCents        mortgage.Cents `json:"fees_due_cents"`
@@ -109,7 +110,8 @@ func loanOf(l queries.Loan) loan {
 			MinimumCents: l.LateChargeMinimumCents, MaximumCents: l.LateChargeMaximumCents,
 		},
 		ReturnedPaymentFeeCents: l.ReturnedPaymentFeeCents,
-		PrincipalCents:          l.PrincipalCents, EscrowCents: l.EscrowCents, SuspenseCents: l.SuspenseCents,
+		PrincipalCents:          l.PrincipalCents, EscrowCents: l.EscrowCents, EscrowAdvanceCents: l.EscrowAdvanceCents,
+		SuspenseCents:       l.SuspenseCents,
 		LateChargesDueCents: l.LateChargesDueCents, FeesDueCents: l.FeesDueCents, NextDueOn: date{l.NextDueOn},
 		InterestAccruedToOn: date{l.InterestAccruedToOn}, AccruedInterestCents: l.AccruedInterestCents,
 		BoardedAt: l.BoardedAt.UTC(), UpdatedAt: l.UpdatedAt.UTC(),

@@ -32,7 +32,8 @@ func Terms(row *queries.Loan) mortgage.Terms {
 // State returns what the loan owes and holds.
 func State(row *queries.Loan) mortgage.State {
 	return mortgage.State{
-		Principal: row.PrincipalCents, Escrow: row.EscrowCents, Suspense: row.SuspenseCents,
+		Principal: row.PrincipalCents, Escrow: row.EscrowCents, EscrowAdvance: row.EscrowAdvanceCents,
+		Suspense:       row.SuspenseCents,
 		LateChargesDue: row.LateChargesDueCents, FeesDue: row.FeesDueCents, NextDueOn: row.NextDueOn,
 		InterestAccruedTo: row.InterestAccruedToOn, AccruedInterest: row.AccruedInterestCents,
 		AsOf: row.AsOfOn, LateChargedThrough: row.LateChargedThroughOn,
@@ -43,7 +44,8 @@ func State(row *queries.Loan) mortgage.State {
 // transaction and the row have it.
 func Boarded(row *queries.Loan, opening *queries.Transaction) mortgage.State {
 	return mortgage.State{
-		Principal: opening.PrincipalCents, Escrow: -opening.EscrowCents, Suspense: -opening.SuspenseCents,
+		Principal: opening.PrincipalCents, Escrow: -opening.EscrowCents, EscrowAdvance: opening.EscrowAdvanceCents,
+		Suspense:       -opening.SuspenseCents,
 		LateChargesDue: opening.LateChargesReceivableCents, FeesDue: opening.FeesReceivableCents,
 		NextDueOn:         row.BoardedNextDueOn,
 		InterestAccruedTo: row.BoardedInterestAccruedToOn, AccruedInterest: row.BoardedAccruedInterestCents,

@@ -61,7 +61,8 @@ func board(ctx context.Context, q *queries.Queries, edits []func(*queries.Insert
 	first := mortgage.Transaction{
 		LoanID: loan.ID, Seq: 1, PostedAt: arg.BoardedAt.UnixMicro(), CausedBy: arg.BoardedBy,
 		Entry: mortgage.Boarding(mortgage.State{
-			Principal: arg.PrincipalCents, Escrow: arg.EscrowCents, Suspense: arg.SuspenseCents,
+			Principal: arg.PrincipalCents, Escrow: arg.EscrowCents, EscrowAdvance: arg.EscrowAdvanceCents,
+			Suspense:       arg.SuspenseCents,
 			LateChargesDue: arg.LateChargesDueCents, FeesDue: arg.FeesDueCents, NextDueOn: arg.NextDueOn,
 		}, mortgage.DateOf(arg.BoardedAt)),
 	}
@@ -70,6 +71,7 @@ func board(ctx context.Context, q *queries.Queries, edits []func(*queries.Insert
 		LoanID: loan.ID, EffectiveOn: first.EffectiveOn, PostedAt: arg.BoardedAt,
 		PrincipalCents: first.Principal, EscrowCents: first.Escrow, SuspenseCents: first.Suspense,
 		LateChargesReceivableCents: first.LateChargesReceivable, FeesReceivableCents: first.FeesReceivable,
+		EscrowAdvanceCents:    first.EscrowAdvance,
 		BoardingClearingCents: first.BoardingClearing,
 		Rule:                  string(first.Rule), CausedBy: first.CausedBy, Hash: hash[:],
 	})
@@ -108,6 +110,7 @@ func sampleLoan(property int64) queries.InsertLoanParams {
 		RequestHash:               hash[:],
 		PrincipalCents:            280_000_00,
 		EscrowCents:               1_200_00,
+		EscrowAdvanceCents:        0,
 		SuspenseCents:             0,
 		LateChargesDueCents:       0,
 		FeesDueCents:              0,
