@@ -101,6 +101,7 @@ func (w *writing) keep(l *loanInHand) {
 	p.LoanFeesDue = append(p.LoanFeesDue, int64(l.state.FeesDue))
 	p.LoanInterestAccruedToOn = append(p.LoanInterestAccruedToOn, l.state.InterestAccruedTo)
 	p.LoanAccruedInterest = append(p.LoanAccruedInterest, int64(l.state.AccruedInterest))
+	p.LoanPaidOffOn = append(p.LoanPaidOffOn, l.state.PaidOffOn)
 	p.LoanNextDueOn = append(p.LoanNextDueOn, l.state.NextDueOn)
 	p.LoanAsOfOn = append(p.LoanAsOfOn, l.state.AsOf)
 	p.LoanLateChargedThroughOn = append(p.LoanLateChargedThroughOn, l.state.LateChargedThrough)

@@ -175,11 +175,13 @@ func TestPostPayoff(t *testing.T) {
 	row, err := q.GetLoan(t.Context(), loan.ID)
 	require.NoError(t, err)
 	require.Equal(t, queries.LoanStatusPaidOff, row.Status)
+	require.Equal(t, testdb.Date("2026-01-21"), row.PaidOffOn)
 
 	reverse(t, tx, testdb.Reversal(t, tx, paid).ID)
 	require.Equal(t, before, state(t, tx, loan.ID))
 	row, err = q.GetLoan(t.Context(), loan.ID)
 	require.NoError(t, err)
 	require.Equal(t, queries.LoanStatusActive, row.Status)
+	require.Zero(t, row.PaidOffOn)
 	requireSoundBooks(t, tx, loan.ID)
 }

@@ -245,7 +245,8 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
 		query: `
 WITH allowed (name, columns) AS (VALUES
   ('loans', ARRAY['status', 'principal_cents', 'escrow_cents', 'suspense_cents', 'late_charges_due_cents',
-    'escrow_advance_cents', 'fees_due_cents', 'interest_accrued_to_on', 'accrued_interest_cents', 'terms_changes',
+    'escrow_advance_cents', 'fees_due_cents', 'paid_off_on', 'interest_accrued_to_on',
+    'accrued_interest_cents', 'terms_changes',
     'next_due_on', 'as_of_on', 'late_charged_through_on', 'last_effective_on', 'last_receipt_id', 'last_seq',
     'last_hash', 'updated_at']),
   ('loan_changes', ARRAY['status', 'rate_ppm', 'principal_and_interest_cents', 'refusal', 'decided_by', 'decided_at',

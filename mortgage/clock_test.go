@@ -158,7 +158,9 @@ func TestHeldMoneySatisfiesOnTheDueDate(t *testing.T) {
 			want: []mortgage.Entry{
 				on("2026-01-01", fromHeld("2026-01-01", 7_50, 792_50)), on("2026-02-01", fromHeld("2026-02-01", 3_54, 707_50)),
 			},
-			left: mortgage.State{Escrow: 400_00, Suspense: 3_088_96, NextDueOn: day("2026-03-01")},
+			left: mortgage.State{
+				Escrow: 400_00, Suspense: 3_088_96, NextDueOn: day("2026-03-01"), PaidOffOn: day("2026-02-01"),
+			},
 		},
 	})
 }
@@ -359,6 +361,7 @@ func TestLateChargeAtTheEnd(t *testing.T) {
 			},
 			left: mortgage.State{
 				Escrow: 200_00, LateChargesDue: 25_13, NextDueOn: day("2026-02-01"), LateChargedThrough: day("2026-01-01"),
+				PaidOffOn: day("2026-01-20"),
 			},
 		},
 	})

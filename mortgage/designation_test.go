@@ -97,9 +97,15 @@ func TestDesignationForPrincipal(t *testing.T) {
 		"what is over after the last installment is held": {
 			change: func(_ *mortgage.Terms, s *mortgage.State) { s.Principal = 500_00 }, amount: 1_000_00, on: "2026-01-01",
 			want: received{installment("2026-01-01", 2_50, 500_00, 0), held(297_50, overpaid)},
-			left: leaves(0, 297_50, 0, "2026-02-01"),
+			left: paidOff(leaves(0, 297_50, 0, "2026-02-01"), "2026-01-01"),
 		},
 	})
+}
+
+// paidOff is a state in which no principal is owed since the day.
+func paidOff(s mortgage.State, on string) mortgage.State {
+	s.PaidOffOn = day(on)
+	return s
 }
 
 func TestDesignationForEscrow(t *testing.T) {

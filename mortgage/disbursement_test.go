@@ -57,7 +57,8 @@ func TestDisbursement(t *testing.T) {
 	if _, _, err := bill("2026-03-15", 0).Happen(roundTerms(), roundState()); !errors.Is(err, mortgage.ErrNotAmount) {
 		t.Errorf("a bill of nothing: %v; want ErrNotAmount", err)
 	}
-	if _, _, err := (mortgage.Disbursement{Amount: 1}).Happen(roundTerms(), roundState()); !errors.Is(err, mortgage.ErrNotDate) {
+	noDay := mortgage.Disbursement{Amount: 1}
+	if _, _, err := noDay.Happen(roundTerms(), roundState()); !errors.Is(err, mortgage.ErrNotDate) {
 		t.Errorf("a bill of no day: %v; want ErrNotDate", err)
 	}
 }

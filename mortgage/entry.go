@@ -182,6 +182,9 @@ func (t Terms) After(s State, e Entry) (State, error) {
 	if min(s.Principal, s.Escrow, s.EscrowAdvance, s.Suspense, s.LateChargesDue, s.FeesDue, s.AccruedInterest) < 0 {
 		return State{}, ErrImpossible
 	}
+	if e.Principal < 0 && s.Principal == 0 {
+		s.PaidOffOn = e.EffectiveOn
+	}
 	if e.Kind == KindLateCharge {
 		s.LateChargedThrough = max(s.LateChargedThrough, e.DueOn)
 	}

@@ -51,7 +51,7 @@ func TestAfter(t *testing.T) {
 		},
 		"all of the principal may go": {
 			kind: mortgage.KindCurtailment, post: mortgage.Postings{Cash: 1_000_00, Principal: -1_000_00},
-			want: func(s *mortgage.State) { s.Principal = 0 },
+			want: func(s *mortgage.State) { s.Principal, s.PaidOffOn = 0, s.NextDueOn },
 		},
 		"suspense grows with a credit": {
 			kind: mortgage.KindUnapplied, post: mortgage.Postings{Cash: 1_00, Suspense: -1_00},

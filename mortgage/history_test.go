@@ -203,6 +203,7 @@ func (b *servicer) check(t rapid.TB) {
 	got := b.balances()
 	got.NextDueOn, got.AsOf, got.LateChargedThrough = state.NextDueOn, state.AsOf, state.LateChargedThrough
 	got.InterestAccruedTo, got.AccruedInterest = state.InterestAccruedTo, state.AccruedInterest
+	got.PaidOffOn = state.PaidOffOn
 	if got != state {
 		t.Fatalf("all rows add up to %+v; want %+v", got, state)
 	}
@@ -633,7 +634,10 @@ func TestCorrections(t *testing.T) {
 				add(of("a", "2026-01-05", installment("2026-01-01", 2_50, 500_00, 0))),
 				add(of("b", "2026-01-10", held(300_00, overpaid))),
 			},
-			left: mortgage.State{Escrow: 200_00, Suspense: 300_00, NextDueOn: day("2026-02-01"), AsOf: day("2026-01-10")},
+			left: mortgage.State{
+				Escrow: 200_00, Suspense: 300_00, NextDueOn: day("2026-02-01"), PaidOffOn: day("2026-01-05"),
+				AsOf: day("2026-01-10"),
+			},
 		},
 		"so is money accepted after a day on which held money pays the loan off": {
 			// What is held after the earlier receipt satisfies the last installment on
@@ -653,7 +657,8 @@ func TestCorrections(t *testing.T) {
 				add(of("c", "2026-02-10", held(500_00, overpaid))),
 			},
 			left: mortgage.State{
-				Escrow: 400_00, Suspense: 591_97, NextDueOn: day("2026-03-01"), AsOf: day("2026-02-10"),
+				Escrow: 400_00, Suspense: 591_97, NextDueOn: day("2026-03-01"), PaidOffOn: day("2026-02-01"),
+				AsOf: day("2026-02-10"),
 			},
 		},
 		"a fee for a payment that came back is paid after late charges, before excess": {
@@ -690,7 +695,9 @@ func TestCorrections(t *testing.T) {
 			change: func(_ *mortgage.Terms, s *mortgage.State) { s.Principal = 500_00 },
 			before: through("2026-01-10", receipt("a", "2026-01-05", 702_50)),
 			last:   func(t *testing.T, b *servicer) { t.Helper(); b.charge(t, returnedFee("2026-01-09")) },
-			left:   mortgage.State{Escrow: 200_00, NextDueOn: day("2026-02-01"), AsOf: day("2026-01-10")},
+			left: mortgage.State{
+				Escrow: 200_00, NextDueOn: day("2026-02-01"), PaidOffOn: day("2026-01-05"), AsOf: day("2026-01-10"),
+			},
 		},
 		"a rate that was higher from a month ago": {
 			before: through("2026-02-28", receipt("a", "2026-01-05", 1_000_00), receipt("b", "2026-02-05", 1_000_00)),

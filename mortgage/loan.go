@@ -35,6 +35,16 @@ const (
 	ExcessToSuspense        ExcessPolicy = "suspense"         // held until the borrower says
 )
 
+// ShortPayoffPolicy says what becomes of money that was meant to pay a loan off
+// and does not suffice.
+type ShortPayoffPolicy string
+
+// The policies for a short payoff.
+const (
+	RefuseShortPayoff ShortPayoffPolicy = "refuse" // nothing of it is applied; the zero value's meaning too
+	HoldShortPayoff   ShortPayoffPolicy = "hold"   // it waits in suspense
+)
+
 // Terms is what the note and the servicer's agreement say of a loan.
 type Terms struct {
 	Rate                 Rate
@@ -47,6 +57,7 @@ type Terms struct {
 	ExcessPolicy         ExcessPolicy
 	Rounding             Rounding
 	LateCharge           LateChargePolicy
+	ShortPayoff          ShortPayoffPolicy
 	BoardedOn            Date    // the first day of the servicer's own books
 	Changes              Changes // of all of these since then
 }
@@ -60,6 +71,7 @@ type State struct {
 	LateChargesDue Cents
 	FeesDue        Cents // other charges that were assessed, as for a payment that came back
 	NextDueOn      Date  // due date of the oldest unpaid installment
+	PaidOffOn      Date  // the day as of which no principal is owed any more; no date while some is
 
 	// Of a loan with daily simple interest: the first day whose interest has not
 	// been counted, and what has been counted up to then and is unpaid. It bears

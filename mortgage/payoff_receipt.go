@@ -29,13 +29,15 @@ func (t Terms) payoffDayBearsInterest() bool { return t.ApplicationOrder == FHAO
 
 // payOff repays everything: principal, interest to the day, late charges and
 // fees, with held money first. What is over is held for the borrower, and so is escrow,
-// which is never netted (12 CFR 1024.34(b)). Money that falls short changes
-// nothing: ErrPayoffShort.
+// which is never netted (12 CFR 1024.34(b)). Money that falls short is held where
+// the terms say so, and else changes nothing: ErrPayoffShort.
 func (a *application) payOff() {
 	q, err := a.terms.PayoffQuote(a.state, a.on)
 	switch {
 	case err != nil:
 		a.err = err
+	case a.cash < q.Total && a.terms.ShortPayoff == HoldShortPayoff:
+		a.hold(RulePayoff)
 	case a.cash < q.Total:
 		a.err = ErrPayoffShort
 	default:

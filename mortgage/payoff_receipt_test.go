@@ -47,7 +47,9 @@ func TestReceiptPaysOff(t *testing.T) {
 			if tt.err != nil {
 				return
 			}
-			want := mortgage.State{Suspense: tt.suspense, Escrow: 1_000_00, NextDueOn: before.NextDueOn}
+			want := mortgage.State{
+				Suspense: tt.suspense, Escrow: 1_000_00, NextDueOn: before.NextDueOn, PaidOffOn: r.ReceivedOn,
+			}
 			if got != want {
 				t.Errorf("%+v.Happen(%+v) = %+v; want %+v", r, before, got, want)
 			}
@@ -82,5 +84,22 @@ func TestBooksHoldAPayoffThatFallsShort(t *testing.T) {
 	s, _, err = terms.Books(mortgage.History{Boarded: boarded, Receipts: []mortgage.Receipt{payoff}})
 	if err != nil || s.Principal != 100_000_00 || s.Suspense != payoff.Amount {
 		t.Errorf("Books without January = %+v, %v; want all of %d held", s, err, payoff.Amount)
+	}
+}
+
+// A servicer may hold what was meant to pay a loan off and falls short, instead of
+// refusing it; nothing of it is applied until the borrower says.
+func TestShortPayoffIsHeldWhereTheTermsSaySo(t *testing.T) {
+	t.Parallel()
+
+	terms := roundTerms()
+	terms.ShortPayoff = mortgage.HoldShortPayoff
+	r := mortgage.Receipt{
+		Ref: "r", Amount: 50_000_00, ReceivedOn: day("2026-01-15"), Designation: mortgage.ForPayoff,
+	}
+	got, entries, err := r.Happen(terms, roundState())
+	want := of("r", "2026-01-15", held(50_000_00, mortgage.RulePayoff))
+	if err != nil || len(entries) != 1 || entries[0] != want || got.Suspense != 50_000_00 {
+		t.Errorf("%+v.Happen = %+v, %+v, %v; want %+v", r, got, entries, err, want)
 	}
 }

@@ -14,7 +14,7 @@ INSERT INTO loans (
   loan_number, name, property_id, original_principal_cents, rate_ppm, principal_and_interest_cents,
   escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order,
   excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents,
-  late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash,
+  late_charge_maximum_cents, late_charge_extends, short_payoff_policy, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash,
   returned_payment_fee_cents, principal_cents, escrow_cents, escrow_advance_cents, suspense_cents, late_charges_due_cents, fees_due_cents,
   interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents,
   next_due_on, as_of_on, last_seq, last_hash, updated_at
@@ -22,7 +22,7 @@ INSERT INTO loans (
   @loan_number, @name, @property_id, @original_principal_cents, @rate_ppm, @principal_and_interest_cents,
   @escrow_payment_cents, @originated_on, @maturity_on, @due_day, @interest_method, @application_order,
   @excess_policy, @rounding, @late_charge_grace_days, @late_charge_rate_ppm, @late_charge_minimum_cents,
-  @late_charge_maximum_cents, @next_due_on, @boarded_at, @boarded_by, @idempotency_key, @request_hash,
+  @late_charge_maximum_cents, @late_charge_extends, @short_payoff_policy, @next_due_on, @boarded_at, @boarded_by, @idempotency_key, @request_hash,
   @returned_payment_fee_cents, @principal_cents, @escrow_cents, @escrow_advance_cents, @suspense_cents, @late_charges_due_cents,
   @fees_due_cents, @interest_accrued_to_on, @accrued_interest_cents, @interest_accrued_to_on, @accrued_interest_cents,
   @next_due_on, timezone('UTC', @boarded_at::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), @boarded_at

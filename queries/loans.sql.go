@@ -35,7 +35,7 @@ func (q *Queries) GetARMTerms(ctx context.Context, loanID int64) (ArmTerm, error
 }
 
 const getLoan = `-- name: GetLoan :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, escrow_advance_cents FROM loans WHERE id = $1
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans WHERE id = $1
 `
 
 // GetLoan returns one loan.
@@ -87,13 +87,16 @@ func (q *Queries) GetLoan(ctx context.Context, id int64) (Loan, error) {
 		&i.BoardedInterestAccruedToOn,
 		&i.BoardedAccruedInterestCents,
 		&i.TermsChanges,
+		&i.LateChargeExtends,
+		&i.ShortPayoffPolicy,
+		&i.PaidOffOn,
 		&i.EscrowAdvanceCents,
 	)
 	return i, err
 }
 
 const getLoanByKey = `-- name: GetLoanByKey :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, escrow_advance_cents FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
 `
 
 // GetLoanByKey returns the loan that a principal boarded under a key.
@@ -145,6 +148,9 @@ func (q *Queries) GetLoanByKey(ctx context.Context, boardedBy string, idempotenc
 		&i.BoardedInterestAccruedToOn,
 		&i.BoardedAccruedInterestCents,
 		&i.TermsChanges,
+		&i.LateChargeExtends,
+		&i.ShortPayoffPolicy,
+		&i.PaidOffOn,
 		&i.EscrowAdvanceCents,
 	)
 	return i, err
@@ -258,7 +264,7 @@ INSERT INTO loans (
   loan_number, name, property_id, original_principal_cents, rate_ppm, principal_and_interest_cents,
   escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order,
   excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents,
-  late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash,
+  late_charge_maximum_cents, late_charge_extends, short_payoff_policy, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash,
   returned_payment_fee_cents, principal_cents, escrow_cents, escrow_advance_cents, suspense_cents, late_charges_due_cents, fees_due_cents,
   interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents,
   next_due_on, as_of_on, last_seq, last_hash, updated_at
@@ -266,13 +272,13 @@ INSERT INTO loans (
   $1, $2, $3, $4, $5, $6,
   $7, $8, $9, $10, $11, $12,
   $13, $14, $15, $16, $17,
-  $18, $19, $20, $21, $22, $23,
-  $24, $25, $26, $27, $28, $29,
-  $30, $31, $32, $31, $32,
-  $19, timezone('UTC', $20::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), $20
+  $18, $19, $20, $21, $22, $23, $24, $25,
+  $26, $27, $28, $29, $30, $31,
+  $32, $33, $34, $33, $34,
+  $21, timezone('UTC', $22::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), $22
 )
 ON CONFLICT (boarded_by, idempotency_key) DO NOTHING
-RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, escrow_advance_cents
+RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents
 `
 
 type InsertLoanParams struct {
@@ -294,6 +300,8 @@ type InsertLoanParams struct {
 	LateChargeRatePpm         mortgage.Rate
 	LateChargeMinimumCents    mortgage.Cents
 	LateChargeMaximumCents    *mortgage.Cents
+	LateChargeExtends         bool
+	ShortPayoffPolicy         mortgage.ShortPayoffPolicy
 	NextDueOn                 mortgage.Date
 	BoardedAt                 time.Time
 	BoardedBy                 string
@@ -333,6 +341,8 @@ func (q *Queries) InsertLoan(ctx context.Context, arg InsertLoanParams) (Loan, e
 		arg.LateChargeRatePpm,
 		arg.LateChargeMinimumCents,
 		arg.LateChargeMaximumCents,
+		arg.LateChargeExtends,
+		arg.ShortPayoffPolicy,
 		arg.NextDueOn,
 		arg.BoardedAt,
 		arg.BoardedBy,
@@ -394,6 +404,9 @@ func (q *Queries) InsertLoan(ctx context.Context, arg InsertLoanParams) (Loan, e
 		&i.BoardedInterestAccruedToOn,
 		&i.BoardedAccruedInterestCents,
 		&i.TermsChanges,
+		&i.LateChargeExtends,
+		&i.ShortPayoffPolicy,
+		&i.PaidOffOn,
 		&i.EscrowAdvanceCents,
 	)
 	return i, err
@@ -521,7 +534,7 @@ func (q *Queries) ListLoanBorrowers(ctx context.Context, loanID int64) ([]ListLo
 }
 
 const listLoans = `-- name: ListLoans :many
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, escrow_advance_cents FROM loans
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans
 WHERE id > $1 AND ($2::text IS NULL OR loan_number = $2)
 ORDER BY id
 LIMIT $3
@@ -589,6 +602,9 @@ func (q *Queries) ListLoans(ctx context.Context, arg ListLoansParams) ([]Loan, e
 			&i.BoardedInterestAccruedToOn,
 			&i.BoardedAccruedInterestCents,
 			&i.TermsChanges,
+			&i.LateChargeExtends,
+			&i.ShortPayoffPolicy,
+			&i.PaidOffOn,
 			&i.EscrowAdvanceCents,
 		); err != nil {
 			return nil, err

@@ -920,6 +920,9 @@ type Loan struct {
 	BoardedInterestAccruedToOn  mortgage.Date
 	BoardedAccruedInterestCents mortgage.Cents
 	TermsChanges                mortgage.Changes
+	LateChargeExtends           bool
+	ShortPayoffPolicy           mortgage.ShortPayoffPolicy
+	PaidOffOn                   mortgage.Date
 	EscrowAdvanceCents          mortgage.Cents
 }
 

@@ -106,7 +106,7 @@ WITH added AS (
     escrow_advance_cents = s.escrow_advance_cents,
     suspense_cents = s.suspense_cents, late_charges_due_cents = s.late_charges_due_cents,
     fees_due_cents = s.fees_due_cents, interest_accrued_to_on = s.interest_accrued_to_on,
-    accrued_interest_cents = s.accrued_interest_cents, next_due_on = s.next_due_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
+    accrued_interest_cents = s.accrued_interest_cents, next_due_on = s.next_due_on, paid_off_on = s.paid_off_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
     last_effective_on = s.last_effective_on, last_receipt_id = nullif(s.last_receipt_id, '')::uuid,
     last_seq = s.last_seq, last_hash = s.last_hash, updated_at = @posted_at
   FROM (
@@ -118,6 +118,7 @@ WITH added AS (
       unnest(@loan_fees_due::bigint[]) AS fees_due_cents,
       unnest(@loan_interest_accrued_to_on::date[]) AS interest_accrued_to_on,
       unnest(@loan_accrued_interest::bigint[]) AS accrued_interest_cents,
+      unnest(@loan_paid_off_on::date[]) AS paid_off_on,
       unnest(@loan_next_due_on::date[]) AS next_due_on, unnest(@loan_as_of_on::date[]) AS as_of_on,
       unnest(@loan_late_charged_through_on::date[]) AS late_charged_through_on,
       unnest(@loan_last_effective_on::date[]) AS last_effective_on,

@@ -547,7 +547,7 @@ func (q *Queries) ListReceipts(ctx context.Context, loanID int64) ([]ListReceipt
 
 const lockPaymentsToPost = `-- name: LockPaymentsToPost :many
 SELECT p.id AS payment_id, p.amount_cents, p.received_on, p.designation, p.requested_by,
-  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.escrow_advance_cents, now()::timestamptz AS posted_at
+  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.late_charge_extends, l.short_payoff_policy, l.paid_off_on, l.escrow_advance_cents, now()::timestamptz AS posted_at
 FROM payments p
 JOIN loans l ON l.id = p.loan_id
 WHERE p.id = ANY($1::uuid[]) AND p.status = 'received'
@@ -627,6 +627,9 @@ func (q *Queries) LockPaymentsToPost(ctx context.Context, ids []uuid.UUID) ([]Lo
 			&i.Loan.BoardedInterestAccruedToOn,
 			&i.Loan.BoardedAccruedInterestCents,
 			&i.Loan.TermsChanges,
+			&i.Loan.LateChargeExtends,
+			&i.Loan.ShortPayoffPolicy,
+			&i.Loan.PaidOffOn,
 			&i.Loan.EscrowAdvanceCents,
 			&i.PostedAt,
 		); err != nil {
@@ -643,7 +646,7 @@ func (q *Queries) LockPaymentsToPost(ctx context.Context, ids []uuid.UUID) ([]Lo
 const lockReversalToPost = `-- name: LockReversalToPost :one
 SELECT r.id AS reversal_id, r.reason, r.requested_by,
   coalesce(r.returned_on, timezone('UTC', r.created_at)::date)::date AS returned_on, p.id AS payment_id, p.status AS payment_status,
-  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.escrow_advance_cents, now()::timestamptz AS posted_at
+  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.late_charge_extends, l.short_payoff_policy, l.paid_off_on, l.escrow_advance_cents, now()::timestamptz AS posted_at
 FROM payment_reversals r
 JOIN payments p ON p.id = r.payment_id
 JOIN loans l ON l.id = p.loan_id
@@ -719,6 +722,9 @@ func (q *Queries) LockReversalToPost(ctx context.Context, id uuid.UUID) (LockRev
 		&i.Loan.BoardedInterestAccruedToOn,
 		&i.Loan.BoardedAccruedInterestCents,
 		&i.Loan.TermsChanges,
+		&i.Loan.LateChargeExtends,
+		&i.Loan.ShortPayoffPolicy,
+		&i.Loan.PaidOffOn,
 		&i.Loan.EscrowAdvanceCents,
 		&i.PostedAt,
 	)
@@ -780,7 +786,7 @@ WITH added AS (
     escrow_advance_cents = s.escrow_advance_cents,
     suspense_cents = s.suspense_cents, late_charges_due_cents = s.late_charges_due_cents,
     fees_due_cents = s.fees_due_cents, interest_accrued_to_on = s.interest_accrued_to_on,
-    accrued_interest_cents = s.accrued_interest_cents, next_due_on = s.next_due_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
+    accrued_interest_cents = s.accrued_interest_cents, next_due_on = s.next_due_on, paid_off_on = s.paid_off_on, as_of_on = s.as_of_on, late_charged_through_on = s.late_charged_through_on,
     last_effective_on = s.last_effective_on, last_receipt_id = nullif(s.last_receipt_id, '')::uuid,
     last_seq = s.last_seq, last_hash = s.last_hash, updated_at = $5
   FROM (
@@ -792,11 +798,12 @@ WITH added AS (
       unnest($29::bigint[]) AS fees_due_cents,
       unnest($30::date[]) AS interest_accrued_to_on,
       unnest($31::bigint[]) AS accrued_interest_cents,
-      unnest($32::date[]) AS next_due_on, unnest($33::date[]) AS as_of_on,
-      unnest($34::date[]) AS late_charged_through_on,
-      unnest($35::date[]) AS last_effective_on,
-      unnest($36::text[]) AS last_receipt_id, unnest($37::integer[]) AS last_seq,
-      unnest($38::bytea[]) AS last_hash
+      unnest($32::date[]) AS paid_off_on,
+      unnest($33::date[]) AS next_due_on, unnest($34::date[]) AS as_of_on,
+      unnest($35::date[]) AS late_charged_through_on,
+      unnest($36::date[]) AS last_effective_on,
+      unnest($37::text[]) AS last_receipt_id, unnest($38::integer[]) AS last_seq,
+      unnest($39::bytea[]) AS last_hash
   ) s
   WHERE l.id = s.id
 ), ended AS (
@@ -807,13 +814,13 @@ WITH added AS (
     late_charge_cents = e.late_charge_cents, fee_cents = e.fee_cents, suspense_cents = e.suspense_cents,
     first_seq = nullif(e.first_seq, 0), last_seq = nullif(e.last_seq, 0)
   FROM (
-    SELECT unnest($39::uuid[]) AS id, unnest($40::text[])::payment_status AS status,
-      unnest($41::text[]) AS reason,
-      unnest($42::bigint[]) AS interest_cents, unnest($43::bigint[]) AS principal_cents,
-      unnest($44::bigint[]) AS escrow_cents, unnest($45::bigint[]) AS late_charge_cents,
-      unnest($46::bigint[]) AS fee_cents,
-      unnest($47::bigint[]) AS suspense_cents,
-      unnest($48::integer[]) AS first_seq, unnest($49::integer[]) AS last_seq
+    SELECT unnest($40::uuid[]) AS id, unnest($41::text[])::payment_status AS status,
+      unnest($42::text[]) AS reason,
+      unnest($43::bigint[]) AS interest_cents, unnest($44::bigint[]) AS principal_cents,
+      unnest($45::bigint[]) AS escrow_cents, unnest($46::bigint[]) AS late_charge_cents,
+      unnest($47::bigint[]) AS fee_cents,
+      unnest($48::bigint[]) AS suspense_cents,
+      unnest($49::integer[]) AS first_seq, unnest($50::integer[]) AS last_seq
   ) e
   WHERE p.id = e.id AND p.status IN ('received', 'posted')
   RETURNING p.id
@@ -853,6 +860,7 @@ type PostPaymentsParams struct {
 	LoanFeesDue              []int64
 	LoanInterestAccruedToOn  []mortgage.Date
 	LoanAccruedInterest      []int64
+	LoanPaidOffOn            []mortgage.Date
 	LoanNextDueOn            []mortgage.Date
 	LoanAsOfOn               []mortgage.Date
 	LoanLateChargedThroughOn []mortgage.Date
@@ -909,6 +917,7 @@ func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (int
 		arg.LoanFeesDue,
 		arg.LoanInterestAccruedToOn,
 		arg.LoanAccruedInterest,
+		arg.LoanPaidOffOn,
 		arg.LoanNextDueOn,
 		arg.LoanAsOfOn,
 		arg.LoanLateChargedThroughOn,

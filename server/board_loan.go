@@ -21,19 +21,21 @@ type boarding struct {
 	Property    property     `json:"property"`
 	EscrowLines []escrowLine `json:"escrow_lines,omitzero" maxItems:"50"`
 
-	OriginalPrincipalCents    mortgage.Cents            `json:"original_principal_cents" minimum:"1" maximum:"100000000000"`
-	RatePpm                   mortgage.Rate             `json:"rate_ppm" minimum:"0" maximum:"1000000" doc:"Annual interest in millionths: 68750 is 6.875 %."`
-	PrincipalAndInterestCents mortgage.Cents            `json:"principal_and_interest_cents" minimum:"1" maximum:"100000000000" doc:"From the note; never recomputed."`
-	EscrowPaymentCents        mortgage.Cents            `json:"escrow_payment_cents" minimum:"0" maximum:"10000000000" doc:"Deposited with each installment."`
-	OriginatedOn              date                      `json:"originated_on"`
-	MaturityOn                date                      `json:"maturity_on"`
-	InterestMethod            mortgage.InterestMethod   `json:"interest_method" enum:"scheduled_30_360,daily_simple_365"`
-	ApplicationOrder          mortgage.ApplicationOrder `json:"application_order" enum:"conventional,fha"`
-	ExcessPolicy              mortgage.ExcessPolicy     `json:"excess_policy" enum:"principal,next_installment,suspense"`
-	Rounding                  mortgage.Rounding         `json:"rounding,omitzero" enum:"half_up,half_even" default:"half_up"`
-	LateCharge                lateCharge                `json:"late_charge"`
-	ReturnedPaymentFeeCents   mortgage.Cents            `json:"returned_payment_fee_cents,omitzero" minimum:"0" maximum:"100000000" doc:"Charged when a payment comes back for want of money (R01, R09); only where the note and the state allow it."`
-	ARM                       *armTerms                 `json:"arm,omitzero" nullable:"false" doc:"How the note adjusts the rate; left out where it is fixed."`
+	OriginalPrincipalCents    mortgage.Cents             `json:"original_principal_cents" minimum:"1" maximum:"100000000000"`
+	RatePpm                   mortgage.Rate              `json:"rate_ppm" minimum:"0" maximum:"1000000" doc:"Annual interest in millionths: 68750 is 6.875 %."`
+	PrincipalAndInterestCents mortgage.Cents             `json:"principal_and_interest_cents" minimum:"1" maximum:"100000000000" doc:"From the note; never recomputed."`
+	EscrowPaymentCents        mortgage.Cents             `json:"escrow_payment_cents" minimum:"0" maximum:"10000000000" doc:"Deposited with each installment."`
+	OriginatedOn              date                       `json:"originated_on"`
+	MaturityOn                date                       `json:"maturity_on"`
+	InterestMethod            mortgage.InterestMethod    `json:"interest_method" enum:"scheduled_30_360,daily_simple_365"`
+	ApplicationOrder          mortgage.ApplicationOrder  `json:"application_order" enum:"conventional,fha"`
+	ExcessPolicy              mortgage.ExcessPolicy      `json:"excess_policy" enum:"principal,next_installment,suspense"`
+	Rounding                  mortgage.Rounding          `json:"rounding,omitzero" enum:"half_up,half_even" default:"half_up"`
+	LateCharge                lateCharge                 `json:"late_charge"`
+	ShortPayoff               mortgage.ShortPayoffPolicy `json:"short_payoff,omitzero" enum:"refuse,hold" default:"refuse" doc:"What becomes of money that was meant to pay the loan off and does not suffice."`
+	DueDay                    int16                      `json:"due_day,omitzero" minimum:"1" maximum:"31" doc:"Day of the month, where the later of the days of next_due_on and maturity_on is not it: a loan due on the 31st of which both fall into shorter months."`
+	ReturnedPaymentFeeCents   mortgage.Cents             `json:"returned_payment_fee_cents,omitzero" minimum:"0" maximum:"100000000" doc:"Charged when a payment comes back for want of money (R01, R09); only where the note and the state allow it."`
+	ARM                       *armTerms                  `json:"arm,omitzero" nullable:"false" doc:"How the note adjusts the rate; left out where it is fixed."`
 
 	PrincipalCents      mortgage.Cents `json:"principal_cents" minimum:"1" maximum:"100000000000" doc:"Unpaid principal as of the last paid installment."`
 	EscrowCents         mortgage.Cents `json:"escrow_cents,omitzero" minimum:"0" maximum:"100000000000"`
@@ -108,10 +110,11 @@ func boardingParams(ctx context.Context, in *boardLoanInput) (queries.InsertLoan
 		OriginalPrincipalCents: b.OriginalPrincipalCents, RatePpm: b.RatePpm,
 		PrincipalAndInterestCents: b.PrincipalAndInterestCents, EscrowPaymentCents: b.EscrowPaymentCents,
 		OriginatedOn: b.OriginatedOn.Date, MaturityOn: b.MaturityOn.Date,
-		DueDay:         int16(mortgage.DueDay(b.NextDueOn.Date, b.MaturityOn.Date)),
+		DueDay:         dueDayOf(b),
 		InterestMethod: b.InterestMethod, ApplicationOrder: b.ApplicationOrder, ExcessPolicy: b.ExcessPolicy,
 		Rounding: b.Rounding, LateChargeGraceDays: b.LateCharge.GraceDays, LateChargeRatePpm: b.LateCharge.RatePpm,
 		LateChargeMinimumCents: b.LateCharge.MinimumCents, LateChargeMaximumCents: b.LateCharge.MaximumCents,
+		LateChargeExtends: b.LateCharge.ExtendToBusinessDay, ShortPayoffPolicy: b.ShortPayoff,
 		NextDueOn: b.NextDueOn.Date,
 		BoardedAt: time.Now().UTC().Truncate(time.Microsecond), // as PostgreSQL will keep it, and its seal
 		BoardedBy: PrincipalOf(ctx).ID, IdempotencyKey: nil, RequestHash: nil,
@@ -134,6 +137,14 @@ func boardingParams(ctx context.Context, in *boardLoanInput) (queries.InsertLoan
 	var err error
 	arg.RequestHash, err = fingerprint("board-loan", "/v1/loans", b)
 	return arg, err
+}
+
+// dueDayOf returns the day of the month on which the loan falls due.
+func dueDayOf(b *boarding) int16 {
+	if b.DueDay != 0 {
+		return b.DueDay
+	}
+	return int16(mortgage.DueDay(b.NextDueOn.Date, b.MaturityOn.Date))
 }
 
 // checkBoarding refuses a loan whose parts do not fit each other.

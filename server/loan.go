@@ -16,20 +16,21 @@ type loan struct {
 	Name       string             `json:"name"`
 	Status     queries.LoanStatus `json:"status" enum:"active,paid_off,archived"`
 
-	OriginalPrincipalCents    mortgage.Cents            `json:"original_principal_cents"`
-	RatePpm                   mortgage.Rate             `json:"rate_ppm" doc:"Annual interest of the next installment in millionths: 68750 is 6.875 %."`
-	PrincipalAndInterestCents mortgage.Cents            `json:"principal_and_interest_cents" doc:"The payment that the next installment asks for; the last one is what is left."`
-	EscrowPaymentCents        mortgage.Cents            `json:"escrow_payment_cents" doc:"Deposited with the next installment."`
-	OriginatedOn              date                      `json:"originated_on"`
-	MaturityOn                date                      `json:"maturity_on"`
-	DueDay                    int16                     `json:"due_day" doc:"Day of the month; shorter months use their last."`
-	InterestMethod            mortgage.InterestMethod   `json:"interest_method"`
-	ApplicationOrder          mortgage.ApplicationOrder `json:"application_order"`
-	ExcessPolicy              mortgage.ExcessPolicy     `json:"excess_policy"`
-	Rounding                  mortgage.Rounding         `json:"rounding"`
-	LateCharge                lateCharge                `json:"late_charge"`
-	ReturnedPaymentFeeCents   mortgage.Cents            `json:"returned_payment_fee_cents" doc:"Charged when a payment comes back for want of money."`
-	ARM                       *armTerms                 `json:"arm,omitzero" nullable:"false" doc:"How the note adjusts the rate; only in the answer for a single loan."`
+	OriginalPrincipalCents    mortgage.Cents             `json:"original_principal_cents"`
+	RatePpm                   mortgage.Rate              `json:"rate_ppm" doc:"Annual interest of the next installment in millionths: 68750 is 6.875 %."`
+	PrincipalAndInterestCents mortgage.Cents             `json:"principal_and_interest_cents" doc:"The payment that the next installment asks for; the last one is what is left."`
+	EscrowPaymentCents        mortgage.Cents             `json:"escrow_payment_cents" doc:"Deposited with the next installment."`
+	OriginatedOn              date                       `json:"originated_on"`
+	MaturityOn                date                       `json:"maturity_on"`
+	DueDay                    int16                      `json:"due_day" doc:"Day of the month; shorter months use their last."`
+	InterestMethod            mortgage.InterestMethod    `json:"interest_method"`
+	ApplicationOrder          mortgage.ApplicationOrder  `json:"application_order"`
+	ExcessPolicy              mortgage.ExcessPolicy      `json:"excess_policy"`
+	Rounding                  mortgage.Rounding          `json:"rounding"`
+	LateCharge                lateCharge                 `json:"late_charge"`
+	ShortPayoff               mortgage.ShortPayoffPolicy `json:"short_payoff" doc:"What becomes of money that was meant to pay the loan off and does not suffice."`
+	ReturnedPaymentFeeCents   mortgage.Cents             `json:"returned_payment_fee_cents" doc:"Charged when a payment comes back for want of money."`
+	ARM                       *armTerms                  `json:"arm,omitzero" nullable:"false" doc:"How the note adjusts the rate; only in the answer for a single loan."`
 
 	PrincipalCents      mortgage.Cents `json:"principal_cents" doc:"Unpaid principal."`
 	EscrowCents         mortgage.Cents `json:"escrow_cents" doc:"Held for taxes and insurance."`
@@ -38,6 +39,8 @@ type loan struct {
 	LateChargesDueCents mortgage.Cents `json:"late_charges_due_cents"`
 	FeesDueCents        mortgage.Cents `json:"fees_due_cents"`
 	NextDueOn           date           `json:"next_due_on" doc:"Due date of the oldest unpaid installment."`
+	PaidOffOn           date           `json:"paid_off_on,omitzero"`
+	EscrowRefundDueOn   date           `json:"escrow_refund_due_on,omitzero" doc:"Of a loan that is paid off: the last day for returning escrow to the borrower (12 CFR 1024.34(b))."`
 
 	InterestAccruedToOn  date           `json:"interest_accrued_to_on,omitzero" doc:"With daily_simple_365: the first day whose interest has not been counted."`
 	AccruedInterestCents mortgage.Cents `json:"accrued_interest_cents,omitzero" doc:"With daily_simple_365: interest counted up to that day and unpaid."`
@@ -56,6 +59,8 @@ type lateCharge struct {
 	RatePpm      mortgage.Rate   `json:"rate_ppm" minimum:"0" maximum:"200000" doc:"Millionths of the overdue principal and interest; 50000 is 5 %."`
 	MinimumCents mortgage.Cents  `json:"minimum_cents" minimum:"0" maximum:"100000000"`
 	MaximumCents *mortgage.Cents `json:"maximum_cents,omitzero" nullable:"false" minimum:"0" maximum:"100000000"`
+
+	ExtendToBusinessDay bool `json:"extend_to_business_day,omitzero" doc:"Whether a grace that ends on a weekend or bank holiday ends on the next business day."`
 }
 
 // armTerms is what an adjustable-rate note says of its rate, in millionths.
@@ -94,6 +99,15 @@ type escrowLine struct {
 	NextDueOn   date                   `json:"next_due_on"`
 }
 
+// escrowRefundDueOn returns by when the escrow of a loan that is paid off goes
+// back, or no day.
+func escrowRefundDueOn(l *queries.Loan) date {
+	if l.PaidOffOn.IsZero() || l.EscrowCents == 0 {
+		return date{}
+	}
+	return date{mortgage.RefundDueOn(l.PaidOffOn)}
+}
+
 // loanOf shows a row.
 func loanOf(l queries.Loan) loan {
 	terms := loanrow.Terms(&l)
@@ -108,8 +122,12 @@ func loanOf(l queries.Loan) loan {
 		LateCharge: lateCharge{
 			GraceDays: l.LateChargeGraceDays, RatePpm: l.LateChargeRatePpm,
 			MinimumCents: l.LateChargeMinimumCents, MaximumCents: l.LateChargeMaximumCents,
+			ExtendToBusinessDay: l.LateChargeExtends,
 		},
+		ShortPayoff:             l.ShortPayoffPolicy,
 		ReturnedPaymentFeeCents: l.ReturnedPaymentFeeCents,
+		PaidOffOn:               date{l.PaidOffOn},
+		EscrowRefundDueOn:       escrowRefundDueOn(&l),
 		PrincipalCents:          l.PrincipalCents, EscrowCents: l.EscrowCents, EscrowAdvanceCents: l.EscrowAdvanceCents,
 		SuspenseCents:       l.SuspenseCents,
 		LateChargesDueCents: l.LateChargesDueCents, FeesDueCents: l.FeesDueCents, NextDueOn: date{l.NextDueOn},

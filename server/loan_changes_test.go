@@ -165,6 +165,28 @@ func TestBoardLoanWithDailyInterestAndAdjustableRate(t *testing.T) {
 	}
 }
 
+// A loan that is due on the 31st and shows it in neither date; and the choices of
+// its note.
+func TestBoardLoanWithItsDueDayAndChoices(t *testing.T) {
+	t.Parallel()
+
+	l := setupLive(t)
+	body := strings.NewReplacer(`"maturity_on": "2049-06-01", "next_due_on": "2026-02-01"`,
+		`"maturity_on": "2049-06-30", "next_due_on": "2026-02-28", "due_day": 31, "short_payoff": "hold"`,
+		`"grace_days": 15`, `"grace_days": 15, "extend_to_business_day": true`).Replace(boardingBody)
+	w := l.call(http.MethodPost, "/v1/loans", body)
+	answer(t, w, http.StatusCreated)
+	loan := answer(t, l.call(http.MethodGet, w.Header().Get("Location"), ""), 200)
+	require.InDelta(t, 31, loan["due_day"], 0)
+	require.Equal(t, "hold", loan["short_payoff"])
+	require.Equal(t, true, loan["late_charge"].(map[string]any)["extend_to_business_day"])
+	schedule := answer(t, l.call(http.MethodGet, w.Header().Get("Location")+"/schedule?count=2", ""), 200)
+	require.Equal(t, "2026-03-31", schedule["data"].([]any)[1].(map[string]any)["due_on"])
+
+	wrong := strings.Replace(strings.Replace(body, "LS-1", "LS-2", 1), `"due_day": 31`, `"due_day": 27`, 1)
+	require.Contains(t, refused(t, l.call(http.MethodPost, "/v1/loans", wrong), 422, "invalid"), "/next_due_on")
+}
+
 // What the terms of loans have become is what the payoff quote reckons with.
 func TestPayoffQuoteOfDailyInterestWithFees(t *testing.T) {
 	t.Parallel()

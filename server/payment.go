@@ -109,7 +109,8 @@ func (s *Server) addParts(ctx context.Context, shown *payment, p queries.Payment
 	for _, t := range rows {
 		shown.Split.Parts = append(shown.Split.Parts, part{
 			Seq: t.Seq, Kind: t.Kind, Rule: t.Rule, DueOn: date{t.DueOn},
-			InterestCents: -t.InterestIncomeCents, PrincipalCents: -t.PrincipalCents, EscrowCents: -t.EscrowCents - t.EscrowAdvanceCents,
+			InterestCents: -t.InterestIncomeCents, PrincipalCents: -t.PrincipalCents,
+			EscrowCents:     -t.EscrowCents - t.EscrowAdvanceCents,
 			LateChargeCents: -t.LateChargesReceivableCents, FeeCents: -t.FeesReceivableCents, SuspenseCents: -t.SuspenseCents,
 		})
 		if t.Kind == mortgage.KindInstallment {

@@ -23,9 +23,10 @@ func Terms(row *queries.Loan) mortgage.Terms {
 		LateCharge: mortgage.LateChargePolicy{
 			GraceDays: int(row.LateChargeGraceDays), Rate: row.LateChargeRatePpm,
 			Minimum: row.LateChargeMinimumCents, Maximum: row.LateChargeMaximumCents,
-			ExtendToBusinessDay: false,
+			ExtendToBusinessDay: row.LateChargeExtends,
 		},
-		Changes: row.TermsChanges,
+		ShortPayoff: row.ShortPayoffPolicy,
+		Changes:     row.TermsChanges,
 	}
 }
 
@@ -35,6 +36,7 @@ func State(row *queries.Loan) mortgage.State {
 		Principal: row.PrincipalCents, Escrow: row.EscrowCents, EscrowAdvance: row.EscrowAdvanceCents,
 		Suspense:       row.SuspenseCents,
 		LateChargesDue: row.LateChargesDueCents, FeesDue: row.FeesDueCents, NextDueOn: row.NextDueOn,
+		PaidOffOn:         row.PaidOffOn,
 		InterestAccruedTo: row.InterestAccruedToOn, AccruedInterest: row.AccruedInterestCents,
 		AsOf: row.AsOfOn, LateChargedThrough: row.LateChargedThroughOn,
 	}

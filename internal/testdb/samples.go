@@ -103,6 +103,8 @@ func sampleLoan(property int64) queries.InsertLoanParams {
 		LateChargeRatePpm:         50_000,
 		LateChargeMinimumCents:    0,
 		LateChargeMaximumCents:    nil,
+		LateChargeExtends:         false,
+		ShortPayoffPolicy:         mortgage.RefuseShortPayoff,
 		NextDueOn:                 Date("2026-02-01"),
 		BoardedAt:                 BoardedAt,
 		BoardedBy:                 "testdb",
