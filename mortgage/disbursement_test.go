@@ -7,7 +7,7 @@ import (
 	"loanserve/mortgage"
 )
 
-func bill(paidOn string, amount mortgage.Cents) mortgage.Disbursement {
+func taxPaid(paidOn string, amount mortgage.Cents) mortgage.Disbursement {
 	return mortgage.Disbursement{
 		Ref: "tax", Amount: amount, PaidOn: day(paidOn), Kind: mortgage.KindEscrowDisbursement,
 		Rule: mortgage.RuleEscrowDisbursement,
@@ -17,7 +17,7 @@ func bill(paidOn string, amount mortgage.Cents) mortgage.Disbursement {
 func TestDisbursement(t *testing.T) {
 	t.Parallel()
 
-	back := bill("2026-03-20", 700_00)
+	back := taxPaid("2026-03-20", 700_00)
 	back.Returned = true
 	for name, tt := range map[string]struct {
 		escrow, advance mortgage.Cents
@@ -25,15 +25,15 @@ func TestDisbursement(t *testing.T) {
 		want            mortgage.Postings
 	}{
 		"escrow has enough": {
-			escrow: 1_000_00, what: bill("2026-03-15", 700_00),
+			escrow: 1_000_00, what: taxPaid("2026-03-15", 700_00),
 			want: mortgage.Postings{Cash: -700_00, Escrow: 700_00},
 		},
 		"the servicer advances what is missing": {
-			escrow: 300_00, what: bill("2026-03-15", 700_00),
+			escrow: 300_00, what: taxPaid("2026-03-15", 700_00),
 			want: mortgage.Postings{Cash: -700_00, Escrow: 300_00, EscrowAdvance: 400_00},
 		},
 		"all of it when there is nothing": {
-			advance: 50_00, what: bill("2026-03-15", 700_00),
+			advance: 50_00, what: taxPaid("2026-03-15", 700_00),
 			want: mortgage.Postings{Cash: -700_00, EscrowAdvance: 700_00},
 		},
 		"what comes back repays the advance first": {
@@ -54,7 +54,7 @@ func TestDisbursement(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := bill("2026-03-15", 0).Happen(roundTerms(), roundState()); !errors.Is(err, mortgage.ErrNotAmount) {
+	if _, _, err := taxPaid("2026-03-15", 0).Happen(roundTerms(), roundState()); !errors.Is(err, mortgage.ErrNotAmount) {
 		t.Errorf("a bill of nothing: %v; want ErrNotAmount", err)
 	}
 	noDay := mortgage.Disbursement{Amount: 1}
@@ -70,7 +70,7 @@ func TestDepositsRepayTheAdvance(t *testing.T) {
 
 	b := newServicer(roundTerms(), roundState())
 	b.receive(t, receipt("a", "2026-01-01", 1_000_00)) // 200.00 of escrow
-	b.payOut(t, bill("2026-01-15", 550_00))
+	b.payOut(t, taxPaid("2026-01-15", 550_00))
 	b.check(t)
 	if b.state.Escrow != 0 || b.state.EscrowAdvance != 350_00 {
 		t.Fatalf("after the bill: %+v; want 350.00 advanced", b.state)
