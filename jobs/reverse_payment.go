@@ -18,6 +18,7 @@ import (
 // explained in docs/problems.md.
 const (
 	refusalNotPosted    = "payment_not_posted"
+	refusalNotReversed  = "payment_not_reversed"
 	refusalLoanArchived = reasonLoanArchived
 )
 
@@ -36,8 +37,8 @@ func (ReversePaymentArgs) InsertOpts() river.InsertOpts {
 
 // ReversePayment takes a payment out of its loan's history: its transactions
 // are reversed as of their original days, and what was posted on top of them is
-// reversed and posted again. Nothing is edited, and all of it is one
-// transaction.
+// reversed and posted again. A reversal that undoes another puts the payment
+// back in the same way. Nothing is edited, and all of it is one transaction.
 type ReversePayment struct {
 	river.WorkerDefaults[ReversePaymentArgs]
 
@@ -69,16 +70,22 @@ func reverse(ctx context.Context, q *queries.Queries, id uuid.UUID) error {
 	if err != nil {
 		return fmt.Errorf("lock reversal: %w", err)
 	}
-	if refusal := refusalOf(&row); refusal != "" {
-		err := q.MarkReversalRejected(ctx, &refusal, id)
+	refusal := refusalOf(&row)
+	if refusal == "" && row.Reverses != nil {
+		refusal, err = takeOutOfForce(ctx, q, *row.Reverses, row.PostedAt)
 		if err != nil {
+			return err
+		}
+	}
+	if refusal != "" {
+		if err := q.MarkReversalRejected(ctx, &refusal, id); err != nil {
 			return fmt.Errorf("mark reversal rejected: %w", err)
 		}
 		return nil
 	}
 	w := newWriting(row.PostedAt)
 	fees := feesFor(&row)
-	if err := newLoanInHand(&row.Loan).withdraw(ctx, q, w, row.PaymentID, fees, row.RequestedBy); err != nil {
+	if err := correctFor(ctx, q, w, &row, fees); err != nil {
 		return fmt.Errorf("loan %d: %w", row.Loan.ID, err)
 	}
 	if err := w.write(ctx, q); err != nil {
@@ -107,12 +114,43 @@ func feesFor(row *queries.LockReversalToPostRow) []mortgage.Fee {
 	}
 }
 
+// correctFor takes the payment out of the loan's history, or, where a reversal
+// is undone, counts it again as of its day.
+func correctFor(
+	ctx context.Context, q *queries.Queries, w *writing, row *queries.LockReversalToPostRow, fees []mortgage.Fee,
+) error {
+	loan := newLoanInHand(&row.Loan)
+	if row.Reverses == nil {
+		return loan.withdraw(ctx, q, w, row.PaymentID, fees, row.RequestedBy)
+	}
+	return loan.postBehind(ctx, q, w, []wish{{
+		id: row.PaymentID, requestedBy: row.RequestedBy, receipt: mortgage.Receipt{
+			Ref: row.PaymentID.String(), Amount: row.AmountCents, ReceivedOn: row.ReceivedOn, Designation: row.Designation,
+		},
+	}})
+}
+
+// takeOutOfForce marks the reversal that is undone, and refuses where another
+// has undone it or it was never posted.
+func takeOutOfForce(ctx context.Context, q *queries.Queries, id uuid.UUID, at time.Time) (refusal string, err error) {
+	undone, err := q.MarkReversalUndone(ctx, &at, id)
+	if err != nil {
+		return "", fmt.Errorf("mark reversal undone: %w", err)
+	}
+	if undone == 0 {
+		return refusalNotReversed, nil
+	}
+	return "", nil
+}
+
 func refusalOf(row *queries.LockReversalToPostRow) string {
 	switch {
-	case row.PaymentStatus != queries.PaymentStatusPosted:
-		return refusalNotPosted
 	case row.Loan.Status == queries.LoanStatusArchived:
 		return refusalLoanArchived
+	case row.Reverses == nil && row.PaymentStatus != queries.PaymentStatusPosted:
+		return refusalNotPosted
+	case row.Reverses != nil && row.PaymentStatus != queries.PaymentStatusReversed:
+		return refusalNotReversed
 	default:
 		return ""
 	}

@@ -665,9 +665,11 @@ func AllPaymentStatusValues() []PaymentStatus {
 type ReversalStatus string
 
 const (
-	ReversalStatusRequested ReversalStatus = "requested"
-	ReversalStatusPosted    ReversalStatus = "posted"
-	ReversalStatusRejected  ReversalStatus = "rejected"
+	ReversalStatusPendingApproval ReversalStatus = "pending_approval"
+	ReversalStatusRequested       ReversalStatus = "requested"
+	ReversalStatusPosted          ReversalStatus = "posted"
+	ReversalStatusRejected        ReversalStatus = "rejected"
+	ReversalStatusRefused         ReversalStatus = "refused"
 )
 
 func (e *ReversalStatus) Scan(src interface{}) error {
@@ -707,9 +709,11 @@ func (ns NullReversalStatus) Value() (driver.Value, error) {
 
 func (e ReversalStatus) Valid() bool {
 	switch e {
-	case ReversalStatusRequested,
+	case ReversalStatusPendingApproval,
+		ReversalStatusRequested,
 		ReversalStatusPosted,
-		ReversalStatusRejected:
+		ReversalStatusRejected,
+		ReversalStatusRefused:
 		return true
 	}
 	return false
@@ -717,9 +721,11 @@ func (e ReversalStatus) Valid() bool {
 
 func AllReversalStatusValues() []ReversalStatus {
 	return []ReversalStatus{
+		ReversalStatusPendingApproval,
 		ReversalStatusRequested,
 		ReversalStatusPosted,
 		ReversalStatusRejected,
+		ReversalStatusRefused,
 	}
 }
 
@@ -1008,19 +1014,26 @@ type PaymentBatchItem struct {
 }
 
 type PaymentReversal struct {
-	ID             uuid.UUID
-	PaymentID      uuid.UUID
-	Status         ReversalStatus
-	Reason         string
-	Refusal        *string
-	RequestedBy    string
-	IdempotencyKey string
-	RequestHash    []byte
-	CreatedAt      time.Time
-	PostedAt       *time.Time
-	ReturnedOn     mortgage.Date
-	FeeCents       mortgage.Cents
-	FeeOn          mortgage.Date
+	ID               uuid.UUID
+	PaymentID        uuid.UUID
+	Status           ReversalStatus
+	Reason           string
+	Refusal          *string
+	RequestedBy      string
+	IdempotencyKey   string
+	RequestHash      []byte
+	CreatedAt        time.Time
+	PostedAt         *time.Time
+	ReturnedOn       mortgage.Date
+	FeeCents         mortgage.Cents
+	FeeOn            mortgage.Date
+	Reverses         *uuid.UUID
+	Note             *string
+	UndoneAt         *time.Time
+	ApprovalRequired bool
+	DecidedBy        *string
+	DecidedAt        *time.Time
+	DecisionNote     *string
 }
 
 type Property struct {

@@ -142,7 +142,7 @@ WITH added AS (
       unnest(@payment_suspense::bigint[]) AS suspense_cents,
       unnest(@payment_first_seq::integer[]) AS first_seq, unnest(@payment_last_seq::integer[]) AS last_seq
   ) e
-  WHERE p.id = e.id AND p.status IN ('received', 'posted')
+  WHERE p.id = e.id AND (p.status IN ('received', 'posted') OR p.status = 'reversed' AND e.status = 'posted')
   RETURNING p.id
 )
 SELECT count(*) FROM ended;
@@ -155,68 +155,3 @@ SELECT id, amount_cents, received_on, designation FROM payments
 WHERE loan_id = $1 AND status = 'posted'
 ORDER BY id
 LIMIT 100000;
-
--- LockReversalToPost locks a reversal that waits to be posted with its payment
--- and its loan, and returns what posting has to know. It returns no row when
--- the reversal was posted or rejected before.
---
--- name: LockReversalToPost :one
-SELECT r.id AS reversal_id, r.reason, r.requested_by,
-  coalesce(r.returned_on, timezone('UTC', r.created_at)::date)::date AS returned_on, p.id AS payment_id, p.status AS payment_status,
-  sqlc.embed(l), now()::timestamptz AS posted_at
-FROM payment_reversals r
-JOIN payments p ON p.id = r.payment_id
-JOIN loans l ON l.id = p.loan_id
-WHERE r.id = $1 AND r.status = 'requested'
-FOR NO KEY UPDATE OF l, p, r;
-
--- InsertPaymentReversal records a wish to reverse a payment. It returns no row
--- when the principal's idempotency key is taken.
---
--- name: InsertPaymentReversal :one
-INSERT INTO payment_reversals (id, payment_id, reason, returned_on, requested_by, idempotency_key, request_hash)
-VALUES (@id, @payment_id, @reason, @returned_on, @requested_by, @idempotency_key, @request_hash)
-ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING *;
-
--- GetPaymentReversal returns one reversal.
---
--- name: GetPaymentReversal :one
-SELECT * FROM payment_reversals WHERE id = $1;
-
--- GetPaymentReversalByKey returns the reversal that a principal sent under a key.
---
--- name: GetPaymentReversalByKey :one
-SELECT * FROM payment_reversals WHERE requested_by = $1 AND idempotency_key = $2;
-
--- ListFinishedReversals returns those of the given reversals that are no longer
--- waiting to be posted.
---
--- name: ListFinishedReversals :many
-SELECT id FROM payment_reversals
-WHERE id = ANY(@ids::uuid[]) AND status <> 'requested'
-ORDER BY id
-LIMIT 10000;
-
--- MarkReversalPosted ends a reversal that was carried out, with the fee that was
--- charged for it, or none.
---
--- name: MarkReversalPosted :exec
-UPDATE payment_reversals SET status = 'posted', posted_at = @posted_at, fee_cents = @fee_cents, fee_on = @fee_on
-WHERE id = @id AND status = 'requested';
-
--- ListFees returns the fees that were charged on a loan for payments that came
--- back, in order of id. Whoever holds the loan's lock knows that they stay as
--- they are.
---
--- name: ListFees :many
-SELECT r.id, r.fee_cents, r.fee_on FROM payment_reversals r
-JOIN payments p ON p.id = r.payment_id
-WHERE p.loan_id = $1 AND r.status = 'posted' AND r.fee_cents > 0
-ORDER BY r.id
-LIMIT 100000;
-
--- MarkReversalRejected ends a reversal that a rule refuses.
---
--- name: MarkReversalRejected :exec
-UPDATE payment_reversals SET status = 'rejected', refusal = @refusal WHERE id = @id AND status = 'requested';

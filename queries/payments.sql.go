@@ -85,58 +85,6 @@ func (q *Queries) GetPaymentByKey(ctx context.Context, requestedBy string, idemp
 	return i, err
 }
 
-const getPaymentReversal = `-- name: GetPaymentReversal :one
-SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, returned_on, fee_cents, fee_on FROM payment_reversals WHERE id = $1
-`
-
-// GetPaymentReversal returns one reversal.
-func (q *Queries) GetPaymentReversal(ctx context.Context, id uuid.UUID) (PaymentReversal, error) {
-	row := q.db.QueryRow(ctx, getPaymentReversal, id)
-	var i PaymentReversal
-	err := row.Scan(
-		&i.ID,
-		&i.PaymentID,
-		&i.Status,
-		&i.Reason,
-		&i.Refusal,
-		&i.RequestedBy,
-		&i.IdempotencyKey,
-		&i.RequestHash,
-		&i.CreatedAt,
-		&i.PostedAt,
-		&i.ReturnedOn,
-		&i.FeeCents,
-		&i.FeeOn,
-	)
-	return i, err
-}
-
-const getPaymentReversalByKey = `-- name: GetPaymentReversalByKey :one
-SELECT id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, returned_on, fee_cents, fee_on FROM payment_reversals WHERE requested_by = $1 AND idempotency_key = $2
-`
-
-// GetPaymentReversalByKey returns the reversal that a principal sent under a key.
-func (q *Queries) GetPaymentReversalByKey(ctx context.Context, requestedBy string, idempotencyKey string) (PaymentReversal, error) {
-	row := q.db.QueryRow(ctx, getPaymentReversalByKey, requestedBy, idempotencyKey)
-	var i PaymentReversal
-	err := row.Scan(
-		&i.ID,
-		&i.PaymentID,
-		&i.Status,
-		&i.Reason,
-		&i.Refusal,
-		&i.RequestedBy,
-		&i.IdempotencyKey,
-		&i.RequestHash,
-		&i.CreatedAt,
-		&i.PostedAt,
-		&i.ReturnedOn,
-		&i.FeeCents,
-		&i.FeeOn,
-	)
-	return i, err
-}
-
 const insertPayment = `-- name: InsertPayment :one
 INSERT INTO payments (
   id, loan_id, amount_cents, received_on, channel, designation, external_ref,
@@ -203,54 +151,6 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) (P
 		&i.FirstSeq,
 		&i.LastSeq,
 		&i.FeeCents,
-	)
-	return i, err
-}
-
-const insertPaymentReversal = `-- name: InsertPaymentReversal :one
-INSERT INTO payment_reversals (id, payment_id, reason, returned_on, requested_by, idempotency_key, request_hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, payment_id, status, reason, refusal, requested_by, idempotency_key, request_hash, created_at, posted_at, returned_on, fee_cents, fee_on
-`
-
-type InsertPaymentReversalParams struct {
-	ID             uuid.UUID
-	PaymentID      uuid.UUID
-	Reason         string
-	ReturnedOn     mortgage.Date
-	RequestedBy    string
-	IdempotencyKey string
-	RequestHash    []byte
-}
-
-// InsertPaymentReversal records a wish to reverse a payment. It returns no row
-// when the principal's idempotency key is taken.
-func (q *Queries) InsertPaymentReversal(ctx context.Context, arg InsertPaymentReversalParams) (PaymentReversal, error) {
-	row := q.db.QueryRow(ctx, insertPaymentReversal,
-		arg.ID,
-		arg.PaymentID,
-		arg.Reason,
-		arg.ReturnedOn,
-		arg.RequestedBy,
-		arg.IdempotencyKey,
-		arg.RequestHash,
-	)
-	var i PaymentReversal
-	err := row.Scan(
-		&i.ID,
-		&i.PaymentID,
-		&i.Status,
-		&i.Reason,
-		&i.Refusal,
-		&i.RequestedBy,
-		&i.IdempotencyKey,
-		&i.RequestHash,
-		&i.CreatedAt,
-		&i.PostedAt,
-		&i.ReturnedOn,
-		&i.FeeCents,
-		&i.FeeOn,
 	)
 	return i, err
 }
@@ -353,43 +253,6 @@ func (q *Queries) InsertPayments(ctx context.Context, arg InsertPaymentsParams) 
 	return items, nil
 }
 
-const listFees = `-- name: ListFees :many
-SELECT r.id, r.fee_cents, r.fee_on FROM payment_reversals r
-JOIN payments p ON p.id = r.payment_id
-WHERE p.loan_id = $1 AND r.status = 'posted' AND r.fee_cents > 0
-ORDER BY r.id
-LIMIT 100000
-`
-
-type ListFeesRow struct {
-	ID       uuid.UUID
-	FeeCents mortgage.Cents
-	FeeOn    mortgage.Date
-}
-
-// ListFees returns the fees that were charged on a loan for payments that came
-// back, in order of id. Whoever holds the loan's lock knows that they stay as
-// they are.
-func (q *Queries) ListFees(ctx context.Context, loanID int64) ([]ListFeesRow, error) {
-	rows, err := q.db.Query(ctx, listFees, loanID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListFeesRow{}
-	for rows.Next() {
-		var i ListFeesRow
-		if err := rows.Scan(&i.ID, &i.FeeCents, &i.FeeOn); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listFinishedPayments = `-- name: ListFinishedPayments :many
 SELECT id FROM payments WHERE id = ANY($1::uuid[]) AND status <> 'received' ORDER BY id LIMIT 10000
 `
@@ -398,35 +261,6 @@ SELECT id FROM payments WHERE id = ANY($1::uuid[]) AND status <> 'received' ORDE
 // waiting to be posted.
 func (q *Queries) ListFinishedPayments(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, listFinishedPayments, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []uuid.UUID{}
-	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listFinishedReversals = `-- name: ListFinishedReversals :many
-SELECT id FROM payment_reversals
-WHERE id = ANY($1::uuid[]) AND status <> 'requested'
-ORDER BY id
-LIMIT 10000
-`
-
-// ListFinishedReversals returns those of the given reversals that are no longer
-// waiting to be posted.
-func (q *Queries) ListFinishedReversals(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, listFinishedReversals, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -643,128 +477,6 @@ func (q *Queries) LockPaymentsToPost(ctx context.Context, ids []uuid.UUID) ([]Lo
 	return items, nil
 }
 
-const lockReversalToPost = `-- name: LockReversalToPost :one
-SELECT r.id AS reversal_id, r.reason, r.requested_by,
-  coalesce(r.returned_on, timezone('UTC', r.created_at)::date)::date AS returned_on, p.id AS payment_id, p.status AS payment_status,
-  l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.late_charge_extends, l.short_payoff_policy, l.paid_off_on, l.escrow_advance_cents, now()::timestamptz AS posted_at
-FROM payment_reversals r
-JOIN payments p ON p.id = r.payment_id
-JOIN loans l ON l.id = p.loan_id
-WHERE r.id = $1 AND r.status = 'requested'
-FOR NO KEY UPDATE OF l, p, r
-`
-
-type LockReversalToPostRow struct {
-	ReversalID    uuid.UUID
-	Reason        string
-	RequestedBy   string
-	ReturnedOn    mortgage.Date
-	PaymentID     uuid.UUID
-	PaymentStatus PaymentStatus
-	Loan          Loan
-	PostedAt      time.Time
-}
-
-// LockReversalToPost locks a reversal that waits to be posted with its payment
-// and its loan, and returns what posting has to know. It returns no row when
-// the reversal was posted or rejected before.
-func (q *Queries) LockReversalToPost(ctx context.Context, id uuid.UUID) (LockReversalToPostRow, error) {
-	row := q.db.QueryRow(ctx, lockReversalToPost, id)
-	var i LockReversalToPostRow
-	err := row.Scan(
-		&i.ReversalID,
-		&i.Reason,
-		&i.RequestedBy,
-		&i.ReturnedOn,
-		&i.PaymentID,
-		&i.PaymentStatus,
-		&i.Loan.ID,
-		&i.Loan.LoanNumber,
-		&i.Loan.Name,
-		&i.Loan.PropertyID,
-		&i.Loan.Status,
-		&i.Loan.OriginalPrincipalCents,
-		&i.Loan.RatePpm,
-		&i.Loan.PrincipalAndInterestCents,
-		&i.Loan.EscrowPaymentCents,
-		&i.Loan.OriginatedOn,
-		&i.Loan.MaturityOn,
-		&i.Loan.DueDay,
-		&i.Loan.InterestMethod,
-		&i.Loan.ApplicationOrder,
-		&i.Loan.ExcessPolicy,
-		&i.Loan.Rounding,
-		&i.Loan.LateChargeGraceDays,
-		&i.Loan.LateChargeRatePpm,
-		&i.Loan.LateChargeMinimumCents,
-		&i.Loan.LateChargeMaximumCents,
-		&i.Loan.BoardedNextDueOn,
-		&i.Loan.BoardedAt,
-		&i.Loan.BoardedBy,
-		&i.Loan.IdempotencyKey,
-		&i.Loan.RequestHash,
-		&i.Loan.PrincipalCents,
-		&i.Loan.EscrowCents,
-		&i.Loan.SuspenseCents,
-		&i.Loan.LateChargesDueCents,
-		&i.Loan.NextDueOn,
-		&i.Loan.AsOfOn,
-		&i.Loan.LateChargedThroughOn,
-		&i.Loan.LastEffectiveOn,
-		&i.Loan.LastReceiptID,
-		&i.Loan.LastSeq,
-		&i.Loan.LastHash,
-		&i.Loan.UpdatedAt,
-		&i.Loan.ReturnedPaymentFeeCents,
-		&i.Loan.FeesDueCents,
-		&i.Loan.InterestAccruedToOn,
-		&i.Loan.AccruedInterestCents,
-		&i.Loan.BoardedInterestAccruedToOn,
-		&i.Loan.BoardedAccruedInterestCents,
-		&i.Loan.TermsChanges,
-		&i.Loan.LateChargeExtends,
-		&i.Loan.ShortPayoffPolicy,
-		&i.Loan.PaidOffOn,
-		&i.Loan.EscrowAdvanceCents,
-		&i.PostedAt,
-	)
-	return i, err
-}
-
-const markReversalPosted = `-- name: MarkReversalPosted :exec
-UPDATE payment_reversals SET status = 'posted', posted_at = $1, fee_cents = $2, fee_on = $3
-WHERE id = $4 AND status = 'requested'
-`
-
-type MarkReversalPostedParams struct {
-	PostedAt *time.Time
-	FeeCents mortgage.Cents
-	FeeOn    mortgage.Date
-	ID       uuid.UUID
-}
-
-// MarkReversalPosted ends a reversal that was carried out, with the fee that was
-// charged for it, or none.
-func (q *Queries) MarkReversalPosted(ctx context.Context, arg MarkReversalPostedParams) error {
-	_, err := q.db.Exec(ctx, markReversalPosted,
-		arg.PostedAt,
-		arg.FeeCents,
-		arg.FeeOn,
-		arg.ID,
-	)
-	return err
-}
-
-const markReversalRejected = `-- name: MarkReversalRejected :exec
-UPDATE payment_reversals SET status = 'rejected', refusal = $1 WHERE id = $2 AND status = 'requested'
-`
-
-// MarkReversalRejected ends a reversal that a rule refuses.
-func (q *Queries) MarkReversalRejected(ctx context.Context, refusal *string, iD uuid.UUID) error {
-	_, err := q.db.Exec(ctx, markReversalRejected, refusal, iD)
-	return err
-}
-
 const postPayments = `-- name: PostPayments :one
 WITH added AS (
   INSERT INTO transactions (
@@ -822,7 +534,7 @@ WITH added AS (
       unnest($48::bigint[]) AS suspense_cents,
       unnest($49::integer[]) AS first_seq, unnest($50::integer[]) AS last_seq
   ) e
-  WHERE p.id = e.id AND p.status IN ('received', 'posted')
+  WHERE p.id = e.id AND (p.status IN ('received', 'posted') OR p.status = 'reversed' AND e.status = 'posted')
   RETURNING p.id
 )
 SELECT count(*) FROM ended

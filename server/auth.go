@@ -28,6 +28,7 @@ const (
 	ScopePaymentsRead    = "payments:read"
 	ScopePaymentsWrite   = "payments:write"
 	ScopePaymentsReverse = "payments:reverse"
+	ScopePaymentsApprove = "payments:approve"
 	ScopeRunsRead        = "runs:read"
 )
 
@@ -39,7 +40,8 @@ var Scopes = map[string]string{
 	ScopePaymentsRead:    "Read payments and files of payments.",
 	ScopePaymentsWrite:   "Submit payments and files of payments, and resolve their exceptions.",
 	ScopeLoansClose:      "Close business days.",
-	ScopePaymentsReverse: "Reverse payments.",
+	ScopePaymentsReverse: "Reverse payments, and reverse reversals.",
+	ScopePaymentsApprove: "Approve or refuse reversals that another principal asked for.",
 	ScopeRunsRead:        "Read runs and how far they have come.",
 }
 

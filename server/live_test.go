@@ -32,16 +32,18 @@ type live struct {
 	metrics *jobs.Metrics
 }
 
-func setupLive(t *testing.T) *live {
+func setupLive(t *testing.T, edits ...func(*server.Options)) *live {
 	t.Helper()
 
 	l := &live{db: testdb.Clone(t), log: &lockedBuffer{}}
 	l.q = queries.New(l.db.App)
 	log := slog.New(slog.NewJSONHandler(l.log, nil))
 	l.metrics = jobs.NewMetrics(prometheus.NewRegistry(), log)
-	srv, err := server.New(server.Options{
-		DB: l.db.App, Jobs: l.inserter(t, log), Log: log, Registerer: prometheus.NewRegistry(),
-	})
+	options := server.Options{DB: l.db.App, Jobs: l.inserter(t, log), Log: log, Registerer: prometheus.NewRegistry()}
+	for _, edit := range edits {
+		edit(&options)
+	}
+	srv, err := server.New(options)
 	require.NoError(t, err)
 	t.Cleanup(srv.Close)
 	l.Server = srv
@@ -71,6 +73,13 @@ func (l *live) newToken(t *testing.T, scopes ...string) string {
 	})
 	require.NoError(t, err)
 	return server.FormatToken(row.ID, secret)
+}
+
+// as returns the same server as another principal sees it.
+func (l *live) as(token string) *live {
+	other := *l
+	other.token = token
+	return &other
 }
 
 // work starts a worker that posts payments.
@@ -211,6 +220,7 @@ func TestEnumerationsAreTheDatabases(t *testing.T) {
 		{"Submission", "channel", "payment_channel"},
 		{"Submission", "designation", "payment_designation"},
 		{"Payment", "status", "payment_status"},
+		{"Reversal", "status", "reversal_status"},
 		{"PaymentBatch", "format", "payment_file_format"},
 		{"PaymentBatch", "status", "payment_batch_status"},
 		{"BatchItem", "status", "payment_batch_item_status"},

@@ -154,15 +154,9 @@ type loanChangePage struct {
 }
 
 func (s *Server) listLoanChanges(ctx context.Context, in *listLoanChangesInput) (*listLoanChangesOutput, error) {
-	before := uuid.Max // above every id
-	key, ok, err := in.after()
+	before, err := in.beforeID()
 	if err != nil {
 		return nil, err
-	}
-	if ok {
-		if before, err = uuid.Parse(key); err != nil {
-			return nil, badCursor()
-		}
 	}
 	rows, err := s.q.ListLoanChanges(ctx, queries.ListLoanChangesParams{
 		LoanID: in.LoanID, BeforeID: before, RowLimit: in.Limit + 1,

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // Page says which part of a list is wanted. Lists are paged by key: what is
@@ -48,6 +50,20 @@ func (p Page) afterNumber(bits int) (int64, error) {
 		return 0, badCursor()
 	}
 	return n, nil
+}
+
+// beforeID is after for lists that begin with the latest, by ids that are in
+// order of time; it is above every id without a cursor.
+func (p Page) beforeID() (uuid.UUID, error) {
+	key, ok, err := p.after()
+	if err != nil || !ok {
+		return uuid.Max, err
+	}
+	id, err := uuid.Parse(key)
+	if err != nil {
+		return uuid.Max, badCursor()
+	}
+	return id, nil
 }
 
 func badCursor() *problem {

@@ -26,6 +26,10 @@ type payment struct {
 	CreatedAt   time.Time              `json:"created_at"`
 	PostedAt    time.Time              `json:"posted_at,omitzero"`
 	Split       *split                 `json:"split,omitzero" nullable:"false" doc:"Where the money went; only with status posted."`
+
+	ReversedAt     time.Time  `json:"reversed_at,omitzero" doc:"Only with status reversed."`
+	ReversalID     *uuid.UUID `json:"reversal_id,omitzero" nullable:"false" format:"uuid" doc:"The reversal that is in force; only with status reversed."`
+	ReversalReason string     `json:"reversal_reason,omitzero" doc:"Its reason: a NACHA return code, misapplied, duplicate or stop."`
 }
 
 // split is where a posted payment went. The amounts sum to the payment's; only
@@ -80,6 +84,7 @@ func paymentOf(p queries.Payment) payment {
 	if p.PostedAt != nil {
 		shown.PostedAt = p.PostedAt.UTC()
 	}
+	shown.ReversedAt = instantOf(p.ReversedAt)
 	if p.Status == queries.PaymentStatusPosted {
 		shown.Split = &split{
 			InterestCents: p.InterestCents, PrincipalCents: p.PrincipalCents, EscrowCents: p.EscrowCents,
@@ -87,6 +92,33 @@ func paymentOf(p queries.Payment) payment {
 		}
 	}
 	return shown
+}
+
+// addReversals completes reversed payments with the reversals that are in force.
+func (s *Server) addReversals(ctx context.Context, shown []payment) error {
+	var reversed []uuid.UUID
+	for i := range shown {
+		if shown[i].Status == queries.PaymentStatusReversed {
+			reversed = append(reversed, shown[i].PaymentID)
+		}
+	}
+	if reversed == nil {
+		return nil
+	}
+	rows, err := s.q.ListReversalsInForce(ctx, reversed)
+	if err != nil {
+		return fmt.Errorf("list reversals in force: %w", err)
+	}
+	inForce := make(map[uuid.UUID]queries.PaymentReversal, len(rows))
+	for _, row := range rows {
+		inForce[row.PaymentID] = row
+	}
+	for i := range shown {
+		if row, ok := inForce[shown[i].PaymentID]; ok {
+			shown[i].ReversalID, shown[i].ReversalReason = &row.ID, row.Reason
+		}
+	}
+	return nil
 }
 
 // maxParts bounds the transactions of one payment that are shown: more

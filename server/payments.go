@@ -141,7 +141,11 @@ func (s *Server) getPayment(ctx context.Context, in *getPaymentInput) (*getPayme
 			return nil, err
 		}
 	}
-	out := &getPaymentOutput{Applied: applied, Body: paymentOf(row)}
+	shown := []payment{paymentOf(row)}
+	if err := s.addReversals(ctx, shown); err != nil {
+		return nil, err
+	}
+	out := &getPaymentOutput{Applied: applied, Body: shown[0]}
 	if row.Status == queries.PaymentStatusReceived {
 		out.RetryAfter = "1"
 	}
@@ -178,15 +182,9 @@ type paymentPage struct {
 }
 
 func (s *Server) listPayments(ctx context.Context, in *listPaymentsInput) (*listPaymentsOutput, error) {
-	before := uuid.Max // above every id
-	key, ok, err := in.after()
+	before, err := in.beforeID()
 	if err != nil {
 		return nil, err
-	}
-	if ok {
-		if before, err = uuid.Parse(key); err != nil {
-			return nil, badCursor()
-		}
 	}
 	rows, err := s.q.ListPayments(ctx, queries.ListPaymentsParams{
 		LoanID: in.LoanID, BeforeID: before, RowLimit: in.Limit + 1,
@@ -203,6 +201,9 @@ func (s *Server) listPayments(ctx context.Context, in *listPaymentsInput) (*list
 	out := &listPaymentsOutput{}
 	for _, row := range rows {
 		out.Body.Data = append(out.Body.Data, paymentOf(row))
+	}
+	if err := s.addReversals(ctx, out.Body.Data); err != nil {
+		return nil, err
 	}
 	if next != "" {
 		out.Body.NextCursor = next

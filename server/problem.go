@@ -22,6 +22,7 @@ var (
 	kindKeyMissing       = kind{"key-missing", "An idempotency key is needed", http.StatusBadRequest}
 	kindUnauthenticated  = kind{"unauthenticated", "Authentication is needed", http.StatusUnauthorized}
 	kindForbidden        = kind{"forbidden", "Not allowed", http.StatusForbidden}
+	kindOwnRequest       = kind{"own-request", "Another principal must decide", http.StatusForbidden}
 	kindNotFound         = kind{"not-found", "Not found", http.StatusNotFound}
 	kindMethodNotAllowed = kind{"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed}
 	kindTimeout          = kind{"timeout", "The request took too long to arrive", http.StatusRequestTimeout}

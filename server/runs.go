@@ -132,15 +132,9 @@ type runPage struct {
 }
 
 func (s *Server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutput, error) {
-	before := uuid.Max // above every id
-	key, ok, err := in.after()
+	before, err := in.beforeID()
 	if err != nil {
 		return nil, err
-	}
-	if ok {
-		if before, err = uuid.Parse(key); err != nil {
-			return nil, badCursor()
-		}
 	}
 	rows, err := s.q.ListRuns(ctx, before, in.Limit+1)
 	if err != nil {

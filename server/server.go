@@ -33,6 +33,8 @@ type Options struct {
 	Log *slog.Logger
 	// Registerer takes the server's metrics.
 	Registerer prometheus.Registerer
+	// ReversalApproval makes reversals wait for another principal's approval.
+	ReversalApproval bool
 }
 
 // Server is the HTTP API.
@@ -52,6 +54,8 @@ type Server struct {
 	uploads   chan struct{}
 	runs      *waiters // for runs to be over
 
+	reversalApproval bool // Reversals wait for another principal.
+
 	router   *chi.Mux
 	api      huma.API
 	contract []byte
@@ -66,7 +70,7 @@ func New(o Options) (*Server, error) {
 	s.db, s.q, s.jobs = o.DB, q, o.Jobs
 	s.routeLoans()
 	s.routePayments()
-	s.reversals = newWaiters(q.ListFinishedReversals, o.Log)
+	s.reversals, s.reversalApproval = newWaiters(q.ListFinishedReversals, o.Log), o.ReversalApproval
 	s.routeReversals()
 	s.batches = newWaiters(q.ListFinishedPaymentBatches, o.Log)
 	s.uploads = make(chan struct{}, maxUploads)

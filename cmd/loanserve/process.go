@@ -30,6 +30,8 @@ type processOptions struct {
 	stopTimeout time.Duration
 	drainDelay  time.Duration
 	log         *slog.Logger
+
+	reversalApproval bool // of the API
 }
 
 // process is the API, the workers, or both, beside an admin listener.
@@ -155,7 +157,9 @@ func (p *process) startAPI(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.api, err = server.New(server.Options{DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry})
+	p.api, err = server.New(server.Options{
+		DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry, ReversalApproval: p.reversalApproval,
+	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)
 	}

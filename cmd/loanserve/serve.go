@@ -11,12 +11,14 @@ type serveCommand struct {
 
 	Listen  address `default:"127.0.0.1:8080" placeholder:"ADDRESS" setting:"LOANSERVE_LISTEN" help:"Address of the API; 127.0.0.1:8080 otherwise."`
 	Workers count   `default:"0" placeholder:"N" setting:"LOANSERVE_WORKERS" help:"Also work jobs in this process, N payments at the same time; none otherwise."`
+
+	ReversalApproval bool `setting:"LOANSERVE_REVERSAL_APPROVAL" help:"Reversals of payments wait until another principal than asked for them has approved."`
 }
 
 // Run implements the command.
 func (s *serveCommand) Run(ctx context.Context, p *program, c *cli) error {
 	o := s.options(p.logger(c, slog.LevelDebug))
-	o.listen, o.workers = s.Listen, int(s.Workers)
+	o.listen, o.workers, o.reversalApproval = s.Listen, int(s.Workers), s.ReversalApproval
 	return runProcess(ctx, o)
 }
 

@@ -159,7 +159,7 @@ func Reversal(t testing.TB, db queries.DBTX, payment queries.Payment) queries.Pa
 	}
 	hash := sha256.Sum256(id[:])
 	reversal, err := queries.New(db).InsertPaymentReversal(t.Context(), queries.InsertPaymentReversalParams{
-		ID: id, PaymentID: payment.ID, Reason: "R01", ReturnedOn: 0,
+		ID: id, PaymentID: payment.ID, Reverses: nil, Reason: "R01", ReturnedOn: 0, Note: nil, ApprovalRequired: false,
 		RequestedBy: "testdb", IdempotencyKey: id.String(), RequestHash: hash[:],
 	})
 	if err != nil {
