@@ -38,7 +38,7 @@ ALTER TABLE payment_reversals
   ADD CONSTRAINT payment_reversals_unasked_check CHECK (approval_required OR decided_by IS NULL),
   ADD CONSTRAINT payment_reversals_refused_check
     CHECK (status <> 'refused' OR decided_by IS NOT NULL AND decision_note IS NOT NULL),
-  ADD CONSTRAINT payment_reversals_decision_note_check CHECK (decision_note IS NULL OR decided_by IS NOT NULL);
+  ADD CONSTRAINT payment_reversals_noted_check CHECK (decision_note IS NULL OR decided_by IS NOT NULL);
 
 -- The codes with which a bank returns an entry (NACHA), and no others. Rows of
 -- before stay what they are.

@@ -82,8 +82,14 @@ func (l *live) as(token string) *live {
 	return &other
 }
 
-// work starts a worker that posts payments.
+// work starts a worker.
 func (l *live) work(t *testing.T) {
+	t.Helper()
+	t.Cleanup(l.workUntilStopped(t))
+}
+
+// workUntilStopped starts a worker and returns what stops it.
+func (l *live) workUntilStopped(t *testing.T) (stop func()) {
 	t.Helper()
 
 	worker, err := jobs.NewWorker(l.db.App, jobs.Config{
@@ -91,7 +97,7 @@ func (l *live) work(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, worker.Start(t.Context()))
-	t.Cleanup(func() { require.NoError(t, worker.Stop(t.Context())) })
+	return func() { require.NoError(t, worker.Stop(t.Context())) }
 }
 
 // call sends a request with the token; header is pairs of name and value.
