@@ -40,13 +40,13 @@ ALTER TABLE payment_reversals
     CHECK (status <> 'refused' OR decided_by IS NOT NULL AND decision_note IS NOT NULL),
   ADD CONSTRAINT payment_reversals_noted_check CHECK (decision_note IS NULL OR decided_by IS NOT NULL);
 
--- The codes with which a bank returns an entry (NACHA), and no others. Rows of
--- before stay what they are.
-ALTER TABLE payment_reversals DROP CONSTRAINT payment_reversals_reason_check;
-ALTER TABLE payment_reversals ADD CONSTRAINT payment_reversals_reason_check CHECK (
-  CASE WHEN reverses IS NULL
-    THEN reason ~ '^(R(0[1-9]|[12][0-9]|3[0-9]|5[0-3]|8[0-5])|misapplied|duplicate|stop)$'
-    ELSE reason IN ('mistaken', 'dishonored') END) NOT VALID;
+-- What undoes a reversal has reasons of its own. Which codes a bank returns an
+-- entry with is for the program to know: rows of before may have others.
+ALTER TABLE payment_reversals
+  DROP CONSTRAINT payment_reversals_reason_check,
+  ADD CONSTRAINT payment_reversals_reason_check CHECK (
+    CASE WHEN reverses IS NULL THEN reason ~ '^(R[0-9]{2}|misapplied|duplicate|stop)$'
+      ELSE reason IN ('mistaken', 'dishonored') END);
 
 DROP INDEX payment_reversals_once_idx;
 CREATE UNIQUE INDEX payment_reversals_open_idx ON payment_reversals (payment_id)

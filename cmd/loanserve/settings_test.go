@@ -53,6 +53,21 @@ LOANSERVE_LOG_FORMAT='json'
 	require.Equal(t, address("127.0.0.1:1001"), got.Serve.Listen, "--config wins over its variable")
 }
 
+func TestReversalApprovalIsOffUnlessAskedFor(t *testing.T) {
+	t.Parallel()
+
+	const name = "LOANSERVE_REVERSAL_APPROVAL"
+	require.False(t, parsed(t, environment{"DATABASE_URL": "postgres://x/y"}, "serve").Serve.ReversalApproval)
+	for value, want := range map[string]bool{"true": true, "false": false, "": false} {
+		env := environment{"DATABASE_URL": "postgres://x/y", name: value}
+		require.Equal(t, want, parsed(t, env, "serve").Serve.ReversalApproval, value)
+		require.True(t, parsed(t, env, "serve", "--reversal-approval").Serve.ReversalApproval, value)
+	}
+	got := runWith(t.Context(), environment{"DATABASE_URL": "postgres://x/y", name: "perhaps"}, "serve")
+	require.Equal(t, exitUsage, got.code)
+	require.Contains(t, got.stderr, name)
+}
+
 func TestSecretsComeFromFiles(t *testing.T) {
 	t.Parallel()
 

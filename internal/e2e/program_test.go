@@ -37,6 +37,7 @@ func TestProgram(t *testing.T) {
 		"hostile":     testHostile,
 		"regz":        testRegZ,
 		"curtailment": testCurtailment,
+		"reversals":   testReversalCrash,
 		"migrations":  testRefusesPendingMigrations,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -151,21 +151,32 @@ func Payment(
 
 // Reversal stores a wish to reverse the payment, because it came back for want
 // of funds, and returns its row.
-func Reversal(t testing.TB, db queries.DBTX, payment queries.Payment) queries.PaymentReversal {
+func Reversal(
+	t testing.TB, db queries.DBTX, payment queries.Payment, edits ...func(*queries.InsertPaymentReversalParams),
+) queries.PaymentReversal {
 	t.Helper()
 	id, err := uuid.NewV7()
 	if err != nil {
 		t.Fatalf("testdb: reversal id: %v", err)
 	}
 	hash := sha256.Sum256(id[:])
-	reversal, err := queries.New(db).InsertPaymentReversal(t.Context(), queries.InsertPaymentReversalParams{
+	arg := queries.InsertPaymentReversalParams{
 		ID: id, PaymentID: payment.ID, Reverses: nil, Reason: "R01", ReturnedOn: 0, Note: nil, ApprovalRequired: false,
 		RequestedBy: "testdb", IdempotencyKey: id.String(), RequestHash: hash[:],
-	})
+	}
+	for _, edit := range edits {
+		edit(&arg)
+	}
+	reversal, err := queries.New(db).InsertPaymentReversal(t.Context(), arg)
 	if err != nil {
 		t.Fatalf("testdb: insert reversal: %v", err)
 	}
 	return reversal
+}
+
+// Undoing makes of a reversal one that undoes the other.
+func Undoing(other queries.PaymentReversal) func(*queries.InsertPaymentReversalParams) {
+	return func(p *queries.InsertPaymentReversalParams) { p.Reverses, p.Reason = &other.ID, "mistaken" }
 }
 
 // Run stores a wish that the day 2026-02-17 be closed, and returns its row.
