@@ -20,7 +20,10 @@ func reversalJob(reversal queries.PaymentReversal) *river.Job[jobs.ReversePaymen
 	return &river.Job[jobs.ReversePaymentArgs]{Args: jobs.ReversePaymentArgs{ReversalID: reversal.ID}}
 }
 
-func ended(t *testing.T, db queries.DBTX, reversal queries.PaymentReversal) (status queries.ReversalStatus, refusal string) {
+// ended is how a reversal has ended.
+func ended(
+	t *testing.T, db queries.DBTX, reversal queries.PaymentReversal,
+) (status queries.ReversalStatus, refusal string) {
 	t.Helper()
 	got, err := queries.New(db).GetPaymentReversal(t.Context(), reversal.ID)
 	require.NoError(t, err)
@@ -60,8 +63,10 @@ func TestUndoReversal(t *testing.T) {
 	require.Equal(t, queries.PaymentStatusPosted, again.Status)
 	require.Equal(t, posted.PostedAt, again.PostedAt, "the payment was posted then")
 	require.Nil(t, again.ReversedAt)
-	require.Equal(t, []mortgage.Cents{posted.InterestCents, posted.PrincipalCents, posted.EscrowCents, posted.SuspenseCents},
-		[]mortgage.Cents{again.InterestCents, again.PrincipalCents, again.EscrowCents, again.SuspenseCents})
+	parts := func(p queries.Payment) [4]mortgage.Cents {
+		return [4]mortgage.Cents{p.InterestCents, p.PrincipalCents, p.EscrowCents, p.SuspenseCents}
+	}
+	require.Equal(t, parts(posted), parts(again))
 
 	for why, refused := range map[string]queries.PaymentReversal{
 		"it was undone": reversal, "it is an undoing": undoing,

@@ -118,5 +118,6 @@ func TestReversalsThatAreRefused(t *testing.T) {
 	refused(t, few.ask(reversal+"/reversals", `{"reason":"mistaken"}`), 403, "forbidden")
 	refused(t, few.ask(reversal+"/approval", ""), 403, "forbidden")
 	refused(t, few.ask(reversal+"/refusal", `{"note":"x"}`), 403, "forbidden")
-	refused(t, l.as(l.newToken(t, server.ScopeLoansRead)).call(http.MethodGet, "/v1/payment-reversals", ""), 403, "forbidden")
+	none := l.as(l.newToken(t, server.ScopeLoansRead))
+	refused(t, none.call(http.MethodGet, "/v1/payment-reversals", ""), 403, "forbidden")
 }

@@ -189,6 +189,33 @@ func TestReversalIsRepeatable(t *testing.T) {
 	refused(t, send(reversal+"/reversals", `{"reason":"mistaken"}`, "r-1"), 422, "key-reused")
 }
 
+// Twelve requests with one key at the same moment are one reversal.
+func TestReversalsWithOneKeyAtOnce(t *testing.T) {
+	t.Parallel()
+
+	l := setupLive(t)
+	l.work(t)
+	loan := testdb.Loan(t, l.db.App)
+	for round := range 10 {
+		payment := l.pay(t, loan, receipts[1])[0]
+		answers := make([]*httptest.ResponseRecorder, 12)
+		var all sync.WaitGroup
+		for i := range answers {
+			all.Go(func() {
+				answers[i] = l.call(http.MethodPost, payment+"/reversals", `{"reason":"R01"}`,
+					"Idempotency-Key", fmt.Sprint("r-", round))
+			})
+		}
+		all.Wait()
+		for _, w := range answers {
+			require.Equal(t, http.StatusAccepted, w.Code, w.Body.String())
+			require.Equal(t, answers[0].Body.String(), w.Body.String())
+		}
+	}
+	require.Equal(t, 10, l.count(t, `SELECT count(*) FROM payment_reversals`))
+	require.Equal(t, 10, l.count(t, countReversalJobs))
+}
+
 // Twelve ask at once to reverse a payment, and then twelve to reverse that: each
 // time one gets it, and it happens once.
 func TestReversalsThatRace(t *testing.T) {
