@@ -42,6 +42,7 @@ func (l *life) sendBack(t *testing.T, db *pgxpool.Pool) error {
 	if err := (&jobs.ReversePayment{DB: db}).Work(t.Context(), job); err != nil {
 		return err
 	}
+	l.back = append(l.back, takenBack{payment: payment, receipt: l.receipts[payment], reversal: reversal})
 	delete(l.receipts, payment)
 	if amount := l.loan.ReturnedPaymentFeeCents; amount > 0 {
 		l.fees = append(l.fees, mortgage.Fee{
@@ -49,6 +50,40 @@ func (l *life) sendBack(t *testing.T, db *pgxpool.Pool) error {
 		})
 	}
 	l.happened[returned]++
+	return nil
+}
+
+// takenBack is a payment that came back, and how.
+type takenBack struct {
+	payment, reversal uuid.UUID
+	receipt           mortgage.Receipt
+}
+
+// countAgain undoes one of the reversals that are in force: it was a mistake, and
+// so is its fee.
+func (l *life) countAgain(t *testing.T, db *pgxpool.Pool) error {
+	t.Helper()
+	if len(l.back) == 0 {
+		return nil
+	}
+	i := l.random.IntN(len(l.back))
+	b := l.back[i]
+	undoing := uuid.Must(uuid.NewV7())
+	_, err := queries.New(db).InsertPaymentReversal(t.Context(), queries.InsertPaymentReversalParams{
+		ID: undoing, PaymentID: b.payment, Reverses: &b.reversal, Reason: "mistaken",
+		RequestedBy: "replay", IdempotencyKey: undoing.String(), RequestHash: make([]byte, 32),
+	})
+	if err != nil {
+		return err
+	}
+	job := &river.Job[jobs.ReversePaymentArgs]{Args: jobs.ReversePaymentArgs{ReversalID: undoing}}
+	if err := (&jobs.ReversePayment{DB: db}).Work(t.Context(), job); err != nil {
+		return err
+	}
+	l.back = slices.Delete(l.back, i, i+1)
+	l.receipts[b.payment] = b.receipt
+	l.fees = slices.DeleteFunc(l.fees, func(f mortgage.Fee) bool { return f.Ref == b.reversal.String() })
+	l.happened[restored]++
 	return nil
 }
 

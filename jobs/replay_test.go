@@ -27,7 +27,7 @@ const (
 )
 
 // A thousand loans live for sixty months: payments early, late, short, long,
-// designated, found late, returned; late charges, fees, waivers, changes of rate,
+// designated, found late, returned, returned by mistake; late charges, fees, waivers, changes of rate,
 // payment and escrow; scheduled and daily interest. At the end each loan's stored
 // balances and the transactions that stand are those of a rebuild, by the
 // arithmetic alone, from its boarded state and what happened to it.
@@ -66,7 +66,7 @@ func TestBooksOfAThousandLoansEqualTheirRebuild(t *testing.T) {
 		require.NoError(t, db.App.QueryRow(t.Context(), "SELECT count(*) FROM "+view).Scan(&n))
 		require.Zero(t, n, view)
 	}
-	t.Logf("payments, found late, reversals, changes: %v", happened)
+	t.Logf("payments, found late, reversals, undone, changes: %v", happened)
 }
 
 // What a life counts.
@@ -74,6 +74,7 @@ const (
 	paid = iota
 	foundLate
 	returned
+	restored
 	changed
 	kinds
 )
@@ -84,6 +85,7 @@ type life struct {
 	terms    mortgage.Terms
 	boarded  mortgage.State
 	receipts map[uuid.UUID]mortgage.Receipt // that count
+	back     []takenBack
 	fees     []mortgage.Fee
 	through  mortgage.Date
 	random   *rand.Rand
@@ -149,6 +151,8 @@ func liveAMonth(t *testing.T, db *pgxpool.Pool, lives []*life, month int) error 
 			err = l.sendBack(t, db)
 		case 3, 4:
 			err = l.change(t, db, month)
+		case 5, 6, 7, 8, 9, 10:
+			err = l.countAgain(t, db)
 		}
 		if err != nil {
 			return fmt.Errorf("loan %d: %w", l.loan.ID, err)

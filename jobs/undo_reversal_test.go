@@ -93,6 +93,29 @@ func TestUndoReversal(t *testing.T) {
 	requireSoundBooks(t, tx, loan.ID)
 }
 
+// The fee for a payment that came back goes with the reversal that was a mistake,
+// and the next one brings another.
+func TestUndoReversalTakesItsFeeBack(t *testing.T) {
+	t.Parallel()
+	tx := testdb.Tx(t)
+	loan := testdb.Loan(t, tx, regZ, func(p *queries.InsertLoanParams) { p.ReturnedPaymentFeeCents = 25_00 })
+	first := post(t, tx, loan, 1000_00, "2026-02-05")
+	post(t, tx, loan, 1000_00, "2026-03-05")
+	before := state(t, tx, loan.ID)
+	returned := func(p *queries.InsertPaymentReversalParams) { p.ReturnedOn = testdb.Date("2026-02-09") }
+	for range 2 {
+		reversal := testdb.Reversal(t, tx, first, returned)
+		reverse(t, tx, reversal.ID)
+		require.Equal(t, mortgage.Cents(25_00), state(t, tx, loan.ID).FeesDue)
+		reverse(t, tx, testdb.Reversal(t, tx, first, testdb.Undoing(reversal)).ID)
+		require.Equal(t, before, state(t, tx, loan.ID))
+		requireSoundBooks(t, tx, loan.ID)
+		got, err := queries.New(tx).GetPaymentReversal(t.Context(), reversal.ID)
+		require.NoError(t, err)
+		require.Equal(t, mortgage.Cents(25_00), got.FeeCents, "what it charged stays on record")
+	}
+}
+
 // When its last statement fails, nothing of an undoing stays.
 func TestUndoReversalRollsBack(t *testing.T) {
 	t.Parallel()

@@ -76,7 +76,8 @@ func (l *live) standing(t *testing.T, loan queries.Loan) []any {
 	at := fmt.Sprintf("/v1/loans/%d", loan.ID)
 	shown := answer(t, l.call(http.MethodGet, at, ""), 200)
 	for _, name := range []string{
-		"status", "principal_cents", "escrow_cents", "suspense_cents", "late_charges_due_cents", "next_due_on",
+		"status", "principal_cents", "escrow_cents", "suspense_cents", "late_charges_due_cents", "fees_due_cents",
+		"next_due_on",
 	} {
 		all = append(all, shown[name])
 	}
@@ -84,7 +85,7 @@ func (l *live) standing(t *testing.T, loan queries.Loan) []any {
 	require.NoError(t, err)
 	for _, r := range rows {
 		all = append(all, r.Kind, r.EffectiveOn.String(), r.DueOn.String(), r.CashCents, r.PrincipalCents,
-			r.InterestIncomeCents, r.EscrowCents, r.SuspenseCents, r.LateChargesReceivableCents, r.Rule)
+			r.InterestIncomeCents, r.EscrowCents, r.SuspenseCents, r.LateChargesReceivableCents, r.FeesReceivableCents, r.Rule)
 	}
 	payments := answer(t, l.call(http.MethodGet, at+"/payments", ""), 200)
 	for _, p := range payments["data"].([]any) {
