@@ -66,7 +66,7 @@ test/race: ## the same with the race detector
 	@set -euo pipefail; \
 	cc="$$(go env CC)"; \
 	if command -v "$${cc%% *}" >/dev/null; then \
-	  echo 'CGO_ENABLED=1 $(WITHPG) $(GOTEST) -race -timeout $(TIMEOUT) $(PKG)'; \
+	  printf '%s\n' "CGO_ENABLED=1 $(WITHPG) $(GOTEST) -race -timeout $(TIMEOUT) $(PKG)"; \
 	  CGO_ENABLED=1 $(WITHPG) $(GOTEST) -race -timeout $(TIMEOUT) $(PKG); \
 	else \
 	  echo "No C compiler ($$cc): the race detector needs one. Running without it."; \

@@ -85,6 +85,7 @@ CREATE TABLE loan_changes (
   idempotency_key              text NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 255),
   request_hash                 bytea NOT NULL CHECK (octet_length(request_hash) = 32),
   created_at                   timestamptz NOT NULL DEFAULT now(),
+  approval_required            boolean NOT NULL DEFAULT false,
   decided_by                   text CHECK (length(decided_by) BETWEEN 1 AND 200),
   decided_at                   timestamptz,
   decision_note                text CHECK (length(decision_note) BETWEEN 1 AND 500),
@@ -104,13 +105,17 @@ CREATE TABLE loan_changes (
   CHECK ((status = 'posted') = (posted_at IS NOT NULL)),
   CHECK ((status = 'posted') = (posted_seq IS NOT NULL)),
   CHECK ((status = 'rejected') = (refusal IS NOT NULL)),
+  -- Who asked does not decide, and nothing that waits for a decision goes on
+  -- without one, whatever the program does.
+  CONSTRAINT loan_changes_two_principals_check CHECK (decided_by <> requested_by),
   CHECK ((decided_by IS NULL) = (decided_at IS NULL)),
-  CHECK (status <> 'pending_approval' OR decided_by IS NULL),
-  CHECK (status <> 'refused' OR decided_by IS NOT NULL),
-  CONSTRAINT loan_changes_maker_is_not_checker CHECK (decided_by <> requested_by)
+  CHECK ((status = 'pending_approval') = (approval_required AND decided_by IS NULL)),
+  CHECK (approval_required OR decided_by IS NULL),
+  CHECK (status <> 'refused' OR decided_by IS NOT NULL AND decision_note IS NOT NULL),
+  CHECK (decision_note IS NULL OR decided_by IS NOT NULL)
 );
 CREATE INDEX loan_changes_loan_id_idx ON loan_changes (loan_id, id);
-CREATE INDEX loan_changes_pending_idx ON loan_changes (id) WHERE status = 'pending_approval';
+CREATE INDEX loan_changes_status_idx ON loan_changes (status, id);
 
 -- rate_changes and payment_changes are what counts: of several for one
 -- installment the last that was posted.

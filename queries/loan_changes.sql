@@ -3,11 +3,12 @@
 --
 -- name: InsertLoanChange :one
 INSERT INTO loan_changes (
-  id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason,
-  requested_by, idempotency_key, request_hash
+  id, loan_id, kind, status, approval_required, due_on, index_ppm, rate_ppm, principal_and_interest_cents,
+  escrow_payment_cents, reason, requested_by, idempotency_key, request_hash
 ) VALUES (
-  @id, @loan_id, @kind, @status, @due_on, @index_ppm, @rate_ppm, @principal_and_interest_cents, @escrow_payment_cents,
-  @reason, @requested_by, @idempotency_key, @request_hash
+  @id, @loan_id, @kind, CASE WHEN @approval_required THEN 'pending_approval'::loan_change_status ELSE 'requested' END,
+  @approval_required, @due_on, @index_ppm, @rate_ppm, @principal_and_interest_cents,
+  @escrow_payment_cents, @reason, @requested_by, @idempotency_key, @request_hash
 )
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
 RETURNING *;
@@ -30,6 +31,29 @@ SELECT * FROM loan_changes
 WHERE loan_id = @loan_id AND id < @before_id
 ORDER BY id DESC
 LIMIT @row_limit;
+
+-- ListLoanChangesByStatus returns the changes of all loans with the status, the
+-- latest first, before the given id, at most row_limit of them.
+--
+-- name: ListLoanChangesByStatus :many
+SELECT * FROM loan_changes
+WHERE status = @status AND id < @before_id
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- LockLoanChange locks a change, whatever its status.
+--
+-- name: LockLoanChange :one
+SELECT * FROM loan_changes WHERE id = $1 FOR NO KEY UPDATE;
+
+-- MarkLoanChangeDecided records what a second principal says of a change that
+-- waits for it: it becomes requested or refused.
+--
+-- name: MarkLoanChangeDecided :one
+UPDATE loan_changes
+SET status = @status, decided_by = @decided_by, decided_at = now(), decision_note = @decision_note
+WHERE id = @id AND status = 'pending_approval'
+RETURNING *;
 
 -- ListFinishedLoanChanges returns those of the given changes that are over.
 --

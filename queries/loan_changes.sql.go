@@ -29,7 +29,7 @@ func (q *Queries) CountLateChargesOf(ctx context.Context, loanID int64, dueOn mo
 }
 
 const getLoanChange = `-- name: GetLoanChange :one
-SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes WHERE id = $1
+SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, approval_required, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes WHERE id = $1
 `
 
 // GetLoanChange returns one change.
@@ -52,6 +52,7 @@ func (q *Queries) GetLoanChange(ctx context.Context, id uuid.UUID) (LoanChange, 
 		&i.IdempotencyKey,
 		&i.RequestHash,
 		&i.CreatedAt,
+		&i.ApprovalRequired,
 		&i.DecidedBy,
 		&i.DecidedAt,
 		&i.DecisionNote,
@@ -62,7 +63,7 @@ func (q *Queries) GetLoanChange(ctx context.Context, id uuid.UUID) (LoanChange, 
 }
 
 const getLoanChangeByKey = `-- name: GetLoanChangeByKey :one
-SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes WHERE requested_by = $1 AND idempotency_key = $2
+SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, approval_required, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes WHERE requested_by = $1 AND idempotency_key = $2
 `
 
 // GetLoanChangeByKey returns the change that a principal asked for under a key.
@@ -85,6 +86,7 @@ func (q *Queries) GetLoanChangeByKey(ctx context.Context, requestedBy string, id
 		&i.IdempotencyKey,
 		&i.RequestHash,
 		&i.CreatedAt,
+		&i.ApprovalRequired,
 		&i.DecidedBy,
 		&i.DecidedAt,
 		&i.DecisionNote,
@@ -96,21 +98,22 @@ func (q *Queries) GetLoanChangeByKey(ctx context.Context, requestedBy string, id
 
 const insertLoanChange = `-- name: InsertLoanChange :one
 INSERT INTO loan_changes (
-  id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason,
-  requested_by, idempotency_key, request_hash
+  id, loan_id, kind, status, approval_required, due_on, index_ppm, rate_ppm, principal_and_interest_cents,
+  escrow_payment_cents, reason, requested_by, idempotency_key, request_hash
 ) VALUES (
-  $1, $2, $3, $4, $5, $6, $7, $8, $9,
-  $10, $11, $12, $13
+  $1, $2, $3, CASE WHEN $4 THEN 'pending_approval'::loan_change_status ELSE 'requested' END,
+  $4, $5, $6, $7, $8,
+  $9, $10, $11, $12, $13
 )
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, decided_by, decided_at, decision_note, posted_at, posted_seq
+RETURNING id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, approval_required, decided_by, decided_at, decision_note, posted_at, posted_seq
 `
 
 type InsertLoanChangeParams struct {
 	ID                        uuid.UUID
 	LoanID                    int64
 	Kind                      LoanChangeKind
-	Status                    LoanChangeStatus
+	ApprovalRequired          bool
 	DueOn                     mortgage.Date
 	IndexPpm                  *mortgage.Rate
 	RatePpm                   *mortgage.Rate
@@ -129,7 +132,7 @@ func (q *Queries) InsertLoanChange(ctx context.Context, arg InsertLoanChangePara
 		arg.ID,
 		arg.LoanID,
 		arg.Kind,
-		arg.Status,
+		arg.ApprovalRequired,
 		arg.DueOn,
 		arg.IndexPpm,
 		arg.RatePpm,
@@ -157,6 +160,7 @@ func (q *Queries) InsertLoanChange(ctx context.Context, arg InsertLoanChangePara
 		&i.IdempotencyKey,
 		&i.RequestHash,
 		&i.CreatedAt,
+		&i.ApprovalRequired,
 		&i.DecidedBy,
 		&i.DecidedAt,
 		&i.DecisionNote,
@@ -195,7 +199,7 @@ func (q *Queries) ListFinishedLoanChanges(ctx context.Context, ids []uuid.UUID) 
 }
 
 const listLoanChanges = `-- name: ListLoanChanges :many
-SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes
+SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, approval_required, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes
 WHERE loan_id = $1 AND id < $2
 ORDER BY id DESC
 LIMIT $3
@@ -234,6 +238,7 @@ func (q *Queries) ListLoanChanges(ctx context.Context, arg ListLoanChangesParams
 			&i.IdempotencyKey,
 			&i.RequestHash,
 			&i.CreatedAt,
+			&i.ApprovalRequired,
 			&i.DecidedBy,
 			&i.DecidedAt,
 			&i.DecisionNote,
@@ -250,8 +255,99 @@ func (q *Queries) ListLoanChanges(ctx context.Context, arg ListLoanChangesParams
 	return items, nil
 }
 
+const listLoanChangesByStatus = `-- name: ListLoanChangesByStatus :many
+SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, approval_required, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes
+WHERE status = $1 AND id < $2
+ORDER BY id DESC
+LIMIT $3
+`
+
+type ListLoanChangesByStatusParams struct {
+	Status   LoanChangeStatus
+	BeforeID uuid.UUID
+	RowLimit int32
+}
+
+// ListLoanChangesByStatus returns the changes of all loans with the status, the
+// latest first, before the given id, at most row_limit of them.
+func (q *Queries) ListLoanChangesByStatus(ctx context.Context, arg ListLoanChangesByStatusParams) ([]LoanChange, error) {
+	rows, err := q.db.Query(ctx, listLoanChangesByStatus, arg.Status, arg.BeforeID, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LoanChange{}
+	for rows.Next() {
+		var i LoanChange
+		if err := rows.Scan(
+			&i.ID,
+			&i.LoanID,
+			&i.Kind,
+			&i.Status,
+			&i.DueOn,
+			&i.IndexPpm,
+			&i.RatePpm,
+			&i.PrincipalAndInterestCents,
+			&i.EscrowPaymentCents,
+			&i.Reason,
+			&i.Refusal,
+			&i.RequestedBy,
+			&i.IdempotencyKey,
+			&i.RequestHash,
+			&i.CreatedAt,
+			&i.ApprovalRequired,
+			&i.DecidedBy,
+			&i.DecidedAt,
+			&i.DecisionNote,
+			&i.PostedAt,
+			&i.PostedSeq,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockLoanChange = `-- name: LockLoanChange :one
+SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, approval_required, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes WHERE id = $1 FOR NO KEY UPDATE
+`
+
+// LockLoanChange locks a change, whatever its status.
+func (q *Queries) LockLoanChange(ctx context.Context, id uuid.UUID) (LoanChange, error) {
+	row := q.db.QueryRow(ctx, lockLoanChange, id)
+	var i LoanChange
+	err := row.Scan(
+		&i.ID,
+		&i.LoanID,
+		&i.Kind,
+		&i.Status,
+		&i.DueOn,
+		&i.IndexPpm,
+		&i.RatePpm,
+		&i.PrincipalAndInterestCents,
+		&i.EscrowPaymentCents,
+		&i.Reason,
+		&i.Refusal,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.ApprovalRequired,
+		&i.DecidedBy,
+		&i.DecidedAt,
+		&i.DecisionNote,
+		&i.PostedAt,
+		&i.PostedSeq,
+	)
+	return i, err
+}
+
 const lockLoanChangeToPost = `-- name: LockLoanChangeToPost :one
-SELECT c.id, c.loan_id, c.kind, c.status, c.due_on, c.index_ppm, c.rate_ppm, c.principal_and_interest_cents, c.escrow_payment_cents, c.reason, c.refusal, c.requested_by, c.idempotency_key, c.request_hash, c.created_at, c.decided_by, c.decided_at, c.decision_note, c.posted_at, c.posted_seq, l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.late_charge_extends, l.short_payoff_policy, l.paid_off_on, l.escrow_advance_cents, now()::timestamptz AS posted_at
+SELECT c.id, c.loan_id, c.kind, c.status, c.due_on, c.index_ppm, c.rate_ppm, c.principal_and_interest_cents, c.escrow_payment_cents, c.reason, c.refusal, c.requested_by, c.idempotency_key, c.request_hash, c.created_at, c.approval_required, c.decided_by, c.decided_at, c.decision_note, c.posted_at, c.posted_seq, l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.late_charge_extends, l.short_payoff_policy, l.paid_off_on, l.escrow_advance_cents, now()::timestamptz AS posted_at
 FROM loan_changes c
 JOIN loans l ON l.id = c.loan_id
 WHERE c.id = $1 AND c.status = 'requested'
@@ -286,6 +382,7 @@ func (q *Queries) LockLoanChangeToPost(ctx context.Context, id uuid.UUID) (LockL
 		&i.LoanChange.IdempotencyKey,
 		&i.LoanChange.RequestHash,
 		&i.LoanChange.CreatedAt,
+		&i.LoanChange.ApprovalRequired,
 		&i.LoanChange.DecidedBy,
 		&i.LoanChange.DecidedAt,
 		&i.LoanChange.DecisionNote,
@@ -340,6 +437,56 @@ func (q *Queries) LockLoanChangeToPost(ctx context.Context, id uuid.UUID) (LockL
 		&i.Loan.PaidOffOn,
 		&i.Loan.EscrowAdvanceCents,
 		&i.PostedAt,
+	)
+	return i, err
+}
+
+const markLoanChangeDecided = `-- name: MarkLoanChangeDecided :one
+UPDATE loan_changes
+SET status = $1, decided_by = $2, decided_at = now(), decision_note = $3
+WHERE id = $4 AND status = 'pending_approval'
+RETURNING id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, approval_required, decided_by, decided_at, decision_note, posted_at, posted_seq
+`
+
+type MarkLoanChangeDecidedParams struct {
+	Status       LoanChangeStatus
+	DecidedBy    *string
+	DecisionNote *string
+	ID           uuid.UUID
+}
+
+// MarkLoanChangeDecided records what a second principal says of a change that
+// waits for it: it becomes requested or refused.
+func (q *Queries) MarkLoanChangeDecided(ctx context.Context, arg MarkLoanChangeDecidedParams) (LoanChange, error) {
+	row := q.db.QueryRow(ctx, markLoanChangeDecided,
+		arg.Status,
+		arg.DecidedBy,
+		arg.DecisionNote,
+		arg.ID,
+	)
+	var i LoanChange
+	err := row.Scan(
+		&i.ID,
+		&i.LoanID,
+		&i.Kind,
+		&i.Status,
+		&i.DueOn,
+		&i.IndexPpm,
+		&i.RatePpm,
+		&i.PrincipalAndInterestCents,
+		&i.EscrowPaymentCents,
+		&i.Reason,
+		&i.Refusal,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.ApprovalRequired,
+		&i.DecidedBy,
+		&i.DecidedAt,
+		&i.DecisionNote,
+		&i.PostedAt,
+		&i.PostedSeq,
 	)
 	return i, err
 }

@@ -948,6 +948,7 @@ type LoanChange struct {
 	IdempotencyKey            string
 	RequestHash               []byte
 	CreatedAt                 time.Time
+	ApprovalRequired          bool
 	DecidedBy                 *string
 	DecidedAt                 *time.Time
 	DecisionNote              *string

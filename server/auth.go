@@ -24,6 +24,7 @@ const (
 	ScopeLoansRead       = "loans:read"
 	ScopeLoansWrite      = "loans:write"
 	ScopeLoansChange     = "loans:change"
+	ScopeLoansApprove    = "loans:approve"
 	ScopeLoansClose      = "loans:close"
 	ScopePaymentsRead    = "payments:read"
 	ScopePaymentsWrite   = "payments:write"
@@ -36,6 +37,7 @@ const (
 var Scopes = map[string]string{
 	ScopeLoansRead:       "Read loans, their transactions, balances, schedules and payoff quotes.",
 	ScopeLoansWrite:      "Board loans.",
+	ScopeLoansApprove:    "Approve and refuse changes of loans that another principal has asked for.",
 	ScopeLoansChange:     "Change rates and payments of loans, and waive late charges.",
 	ScopePaymentsRead:    "Read payments and files of payments.",
 	ScopePaymentsWrite:   "Submit payments and files of payments, and resolve their exceptions.",

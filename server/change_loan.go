@@ -105,7 +105,7 @@ func (s *Server) changeLoan(
 	ctx context.Context, path LoanPath, key string, body any, wish changeWish,
 ) (*changeLoanOutput, error) {
 	arg := queries.InsertLoanChangeParams{
-		ID: uuid.Nil, LoanID: path.LoanID, Kind: wish.kind, Status: queries.LoanChangeStatusRequested,
+		ID: uuid.Nil, LoanID: path.LoanID, Kind: wish.kind, ApprovalRequired: s.changeApproval,
 		DueOn: wish.dueOn.Date, IndexPpm: wish.index, RatePpm: wish.rate,
 		PrincipalAndInterestCents: wish.payment, EscrowPaymentCents: wish.escrow, Reason: wish.reason,
 		RequestedBy: PrincipalOf(ctx).ID, IdempotencyKey: "", RequestHash: nil,
@@ -135,9 +135,7 @@ func (s *Server) changeLoan(
 	if err != nil {
 		return nil, err
 	}
-	return &changeLoanOutput{
-		Location: "/v1/loan-changes/" + row.ID.String(), RetryAfter: 1, Replayed: replayed, Body: acceptedChange(row),
-	}, nil
+	return changeAccepted(acceptedChange(row), replayed), nil
 }
 
 func (s *Server) acceptLoanChange(
@@ -161,10 +159,27 @@ func (s *Server) acceptLoanChange(
 	if err := checkDueOn(&loan, arg.DueOn); err != nil {
 		return row, err
 	}
-	if _, err := s.jobs.InsertTx(ctx, tx, jobs.ChangeLoanArgs{ChangeID: row.ID}, nil); err != nil {
-		return row, fmt.Errorf("enqueue loan change: %w", err)
+	if row.Status == queries.LoanChangeStatusPendingApproval {
+		return row, nil
 	}
-	return row, nil
+	return row, s.enqueueChange(ctx, tx, row.ID)
+}
+
+func (s *Server) enqueueChange(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	if _, err := s.jobs.InsertTx(ctx, tx, jobs.ChangeLoanArgs{ChangeID: id}, nil); err != nil {
+		return fmt.Errorf("enqueue loan change: %w", err)
+	}
+	return nil
+}
+
+func changeAccepted(shown loanChange, replayed string) *changeLoanOutput {
+	out := &changeLoanOutput{
+		Location: "/v1/loan-changes/" + shown.ChangeID.String(), RetryAfter: 1, Replayed: replayed, Body: shown,
+	}
+	if shown.Status == queries.LoanChangeStatusPendingApproval {
+		out.RetryAfter = pendingRetrySeconds
+	}
+	return out
 }
 
 // checkDueOn refuses a day on which no installment of the loan falls due, or one

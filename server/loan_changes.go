@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,7 +19,8 @@ import (
 
 func (s *Server) routeLoanChanges() {
 	const outcome = " A change is carried out by a job, and what was posted before and would have been otherwise is " +
-		"reversed and posted again. The outcome is at the Location."
+		"reversed and posted again. Where the deployment demands it, the change first waits for another principal's " +
+		"approval. The outcome is at the Location."
 	register(s, ScopeLoansChange, huma.Operation{
 		OperationID: "change-rate", Method: http.MethodPost, Path: "/v1/loans/{loan_id}/rate-changes",
 		Tags: []string{"loan changes"}, Summary: "Change a loan's rate",
@@ -40,12 +43,18 @@ func (s *Server) routeLoanChanges() {
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound},
 	}, s.waiveLateCharge)
 	register(s, ScopeLoansRead, huma.Operation{
-		OperationID: "get-loan-change", Method: http.MethodGet, Path: "/v1/loan-changes/{change_id}",
+		OperationID: "get-loan-change", Method: http.MethodGet, Path: loanChangePath,
 		Tags: []string{"loan changes"}, Summary: "Get a change of a loan",
-		Description: "With Prefer: wait=N the answer comes when the change is posted or rejected, or after N seconds, of " +
-			"which 30 is the most.",
+		Description: "With Prefer: wait=N the answer comes when the change is posted, rejected or refused, or after N " +
+			"seconds, of which 30 is the most.",
 		Errors: []int{http.StatusNotFound},
 	}, s.getLoanChange)
+	register(s, ScopeLoansRead, huma.Operation{
+		OperationID: "list-loan-changes-by-status", Method: http.MethodGet, Path: "/v1/loan-changes",
+		Tags: []string{"loan changes"}, Summary: "List changes of all loans with a status, the latest first",
+		Description: "With status=pending_approval, what waits for another principal.",
+	}, s.listLoanChangesByStatus)
+	s.routeLoanChangeDecisions()
 	register(s, ScopeLoansRead, huma.Operation{
 		OperationID: "list-loan-changes", Method: http.MethodGet, Path: "/v1/loans/{loan_id}/changes",
 		Tags: []string{"loan changes"}, Summary: "List a loan's changes, the latest first",
@@ -53,12 +62,14 @@ func (s *Server) routeLoanChanges() {
 	}, s.listLoanChanges)
 }
 
+const loanChangePath = "/v1/loan-changes/{change_id}"
+
 // loanChange is a change of a loan's terms, as the API shows it.
 type loanChange struct {
 	ChangeID                  uuid.UUID                `json:"change_id" format:"uuid"`
 	LoanID                    int64                    `json:"loan_id"`
 	Kind                      queries.LoanChangeKind   `json:"kind" enum:"rate_change,payment_change,late_charge_waiver"`
-	Status                    queries.LoanChangeStatus `json:"status" enum:"pending_approval,requested,posted,rejected,refused" doc:"requested: stored, and waiting. posted: it counts. rejected: refused by a rule; the loan is unchanged."`
+	Status                    queries.LoanChangeStatus `json:"status" enum:"pending_approval,requested,posted,rejected,refused" doc:"pending_approval: stored, and waiting for another principal. requested: waiting to be posted. posted: it counts. rejected: refused by a rule; the loan is unchanged. refused: by the principal who decided; the loan is unchanged."`
 	DueOn                     date                     `json:"due_on" doc:"The first installment that is changed, or the one that is not charged."`
 	IndexPpm                  *mortgage.Rate           `json:"index_ppm,omitzero" nullable:"false"`
 	RatePpm                   *mortgage.Rate           `json:"rate_ppm,omitzero" nullable:"false"`
@@ -68,6 +79,9 @@ type loanChange struct {
 	Refusal                   string                   `json:"refusal,omitzero" doc:"The rule that refused it; only with status rejected."`
 	RequestedBy               string                   `json:"requested_by"`
 	CreatedAt                 time.Time                `json:"created_at"`
+	DecidedBy                 string                   `json:"decided_by,omitzero" doc:"Who approved or refused it, where that was needed."`
+	DecidedAt                 time.Time                `json:"decided_at,omitzero"`
+	DecisionNote              string                   `json:"decision_note,omitzero"`
 	PostedAt                  time.Time                `json:"posted_at,omitzero"`
 }
 
@@ -79,21 +93,20 @@ func acceptedChange(row queries.LoanChange) loanChange {
 		DueOn: date{row.DueOn}, IndexPpm: row.IndexPpm, EscrowPaymentCents: row.EscrowPaymentCents, Reason: row.Reason,
 		RequestedBy: row.RequestedBy, CreatedAt: row.CreatedAt.UTC(),
 	}
+	if row.ApprovalRequired {
+		shown.Status = queries.LoanChangeStatusPendingApproval
+	}
 	if row.IndexPpm == nil {
 		shown.RatePpm, shown.PrincipalAndInterestCents = row.RatePpm, row.PrincipalAndInterestCents
 	}
 	return shown
 }
 
+// loanChangeOf shows a change as it is now.
 func loanChangeOf(row queries.LoanChange) loanChange {
-	shown := acceptedChange(row)
+	shown := decidedChange(row)
 	shown.Status, shown.RatePpm, shown.PrincipalAndInterestCents = row.Status, row.RatePpm, row.PrincipalAndInterestCents
-	if row.Refusal != nil {
-		shown.Refusal = *row.Refusal
-	}
-	if row.PostedAt != nil {
-		shown.PostedAt = row.PostedAt.UTC()
-	}
+	shown.Refusal, shown.PostedAt = textOf(row.Refusal), instantOf(row.PostedAt)
 	return shown
 }
 
@@ -114,29 +127,44 @@ func (s *Server) getLoanChange(ctx context.Context, in *getLoanChangeInput) (*ge
 		return nil, err
 	}
 	atMost, applied := waitPreference(in.Prefer)
-	if row.Status == queries.LoanChangeStatusRequested && atMost > 0 {
+	if lookAtChangeAfter(row.Status) > 0 && atMost > 0 {
 		s.changes.wait(ctx, row.ID, atMost)
 		if row, err = s.findLoanChange(ctx, in.ChangeID); err != nil {
 			return nil, err
 		}
 	}
 	out := &getLoanChangeOutput{Applied: applied, RetryAfter: "", Body: loanChangeOf(row)}
-	if row.Status == queries.LoanChangeStatusRequested {
-		out.RetryAfter = "1"
+	if after := lookAtChangeAfter(row.Status); after > 0 {
+		out.RetryAfter = strconv.Itoa(after)
 	}
 	return out, nil
+}
+
+// lookAtChangeAfter returns after how many seconds to look at a change again, 0
+// when it is over.
+func lookAtChangeAfter(status queries.LoanChangeStatus) int {
+	switch status {
+	case queries.LoanChangeStatusPendingApproval:
+		return pendingRetrySeconds
+	case queries.LoanChangeStatusRequested:
+		return 1
+	default:
+		return 0
+	}
 }
 
 func (s *Server) findLoanChange(ctx context.Context, id uuid.UUID) (queries.LoanChange, error) {
 	row, err := s.q.GetLoanChange(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return row, notFound("There is no such change.")
+		return row, noLoanChange()
 	}
 	if err != nil {
 		return row, fmt.Errorf("get loan change: %w", err)
 	}
 	return row, nil
 }
+
+func noLoanChange() *problem { return notFound("There is no such change.") }
 
 type listLoanChangesInput struct {
 	LoanPath
@@ -169,14 +197,40 @@ func (s *Server) listLoanChanges(ctx context.Context, in *listLoanChangesInput) 
 			return nil, err
 		}
 	}
-	rows, next := cut(rows, in.Limit, func(row queries.LoanChange) string { return row.ID.String() })
+	return changesOf(rows, &in.Page, in.path("/changes"), nil), nil
+}
+
+type listLoanChangesByStatusInput struct {
+	Status queries.LoanChangeStatus `query:"status" required:"true" enum:"pending_approval,requested,posted,rejected,refused"`
+	Page
+}
+
+func (s *Server) listLoanChangesByStatus(
+	ctx context.Context, in *listLoanChangesByStatusInput,
+) (*listLoanChangesOutput, error) {
+	before, err := in.beforeID()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.q.ListLoanChangesByStatus(ctx, queries.ListLoanChangesByStatusParams{
+		Status: in.Status, BeforeID: before, RowLimit: in.Limit + 1,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list loan changes: %w", err)
+	}
+	return changesOf(rows, &in.Page, "/v1/loan-changes", url.Values{"status": {string(in.Status)}}), nil
+}
+
+// changesOf is a page of changes at the path.
+func changesOf(rows []queries.LoanChange, page *Page, path string, filter url.Values) *listLoanChangesOutput {
+	rows, next := cut(rows, page.Limit, func(row queries.LoanChange) string { return row.ID.String() })
 	out := &listLoanChangesOutput{Body: loanChangePage{Data: []loanChange{}}}
 	for _, row := range rows {
 		out.Body.Data = append(out.Body.Data, loanChangeOf(row))
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		out.Link = in.linkToNext(in.path("/changes"), next, nil)
+		out.Link = page.linkToNext(path, next, filter)
 	}
-	return out, nil
+	return out
 }

@@ -35,6 +35,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// ReversalApproval makes reversals wait for another principal's approval.
 	ReversalApproval bool
+	// ChangeApproval makes changes of loans wait for another principal's approval.
+	ChangeApproval bool
 }
 
 // Server is the HTTP API.
@@ -55,6 +57,7 @@ type Server struct {
 	runs      *waiters // for runs to be over
 
 	reversalApproval bool // Reversals wait for another principal.
+	changeApproval   bool // So do changes of loans.
 
 	router   *chi.Mux
 	api      huma.API
@@ -75,7 +78,7 @@ func New(o Options) (*Server, error) {
 	s.batches = newWaiters(q.ListFinishedPaymentBatches, o.Log)
 	s.uploads = make(chan struct{}, maxUploads)
 	s.routePaymentBatches()
-	s.changes = newWaiters(q.ListFinishedLoanChanges, o.Log)
+	s.changes, s.changeApproval = newWaiters(q.ListFinishedLoanChanges, o.Log), o.ChangeApproval
 	s.routeLoanChanges()
 	s.routePayoffQuote()
 	s.routeBalances()

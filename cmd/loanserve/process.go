@@ -32,6 +32,7 @@ type processOptions struct {
 	log         *slog.Logger
 
 	reversalApproval bool // of the API
+	changeApproval   bool // of the API
 }
 
 // process is the API, the workers, or both, beside an admin listener.
@@ -158,7 +159,8 @@ func (p *process) startAPI(ctx context.Context) (err error) {
 		return err
 	}
 	p.api, err = server.New(server.Options{
-		DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry, ReversalApproval: p.reversalApproval,
+		DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry,
+		ReversalApproval: p.reversalApproval, ChangeApproval: p.changeApproval,
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)

@@ -13,12 +13,14 @@ type serveCommand struct {
 	Workers count   `default:"0" placeholder:"N" setting:"LOANSERVE_WORKERS" help:"Also work jobs in this process, N payments at the same time; none otherwise."`
 
 	ReversalApproval bool `setting:"LOANSERVE_REVERSAL_APPROVAL" help:"Reversals of payments wait until another principal than asked for them has approved."`
+	ChangeApproval   bool `setting:"LOANSERVE_CHANGE_APPROVAL" help:"Changes of rates and payments, and waivers of late charges, wait until another principal than asked for them has approved."`
 }
 
 // Run implements the command.
 func (s *serveCommand) Run(ctx context.Context, p *program, c *cli) error {
 	o := s.options(p.logger(c, slog.LevelDebug))
-	o.listen, o.workers, o.reversalApproval = s.Listen, int(s.Workers), s.ReversalApproval
+	o.listen, o.workers = s.Listen, int(s.Workers)
+	o.reversalApproval, o.changeApproval = s.ReversalApproval, s.ChangeApproval
 	return runProcess(ctx, o)
 }
 

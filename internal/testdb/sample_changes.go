@@ -23,7 +23,7 @@ func LoanChange(
 	hash := sha256.Sum256(id[:])
 	escrow := mortgage.Cents(150_00)
 	arg := queries.InsertLoanChangeParams{
-		ID: id, LoanID: loan.ID, Kind: queries.LoanChangeKindPaymentChange, Status: queries.LoanChangeStatusRequested,
+		ID: id, LoanID: loan.ID, Kind: queries.LoanChangeKindPaymentChange, ApprovalRequired: false,
 		DueOn: Date("2026-03-01"), IndexPpm: nil, RatePpm: nil, PrincipalAndInterestCents: nil,
 		EscrowPaymentCents: &escrow, Reason: "sample",
 		RequestedBy: "testdb", IdempotencyKey: id.String(), RequestHash: hash[:],
