@@ -1,6 +1,6 @@
 // Package mortgage is the arithmetic of servicing a mortgage loan: money,
-// rates, calendar days, level payments, schedules, and the application of
-// payments to a loan.
+// rates, calendar days, level payments, schedules, the application of payments
+// to a loan, and the analysis of its escrow account.
 //
 // It is pure. It does no I/O, reads no clock and holds no floating-point
 // number, so that the same facts give the same cents today, on a retry, and in
