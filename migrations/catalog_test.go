@@ -15,7 +15,8 @@ const servicing = `
 WITH servicing AS (
   SELECT oid, relname AS name FROM pg_class
   WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-    AND relname NOT IN ('schema_migrations', 'api_tokens')
+    AND relname NOT IN ('schema_migrations', 'api_tokens', 'users', 'roles', 'user_roles', 'user_ip_allowlist',
+      'sessions', 'password_resets', 'login_attempts', 'login_attempt_counts', 'auth_events')
 )`
 
 // check is a rule of the schema: a query over the catalog that names every
@@ -84,12 +85,55 @@ WHERE contype = 'f' AND (conrelid IN (SELECT oid FROM servicing) OR confrelid IN
 				"documents_borrower_id_fkey",
 			},
 			{`ALTER TABLE loans ADD owner_id bigint REFERENCES api_tokens ON DELETE CASCADE`, "loans_owner_id_fkey"},
+			{`ALTER TABLE payments ADD user_id bigint REFERENCES users ON DELETE CASCADE`, "payments_user_id_fkey"},
+			{`ALTER TABLE payments ADD user_id bigint REFERENCES users ON DELETE SET NULL`, "payments_user_id_fkey"},
 			{`CREATE TABLE api_notes (loan_id bigint PRIMARY KEY REFERENCES loans ON DELETE CASCADE)`, "api_notes_loan_id_fkey"},
 			{`CREATE TABLE river.notes (loan_id bigint PRIMARY KEY REFERENCES loans ON DELETE CASCADE)`, "notes_loan_id_fkey"},
 			{
 				`ALTER TABLE documents ADD borrower_id bigint REFERENCES borrowers ON DELETE RESTRICT ON UPDATE CASCADE`,
 				"documents_borrower_id_fkey",
 			},
+		},
+	},
+
+	// Whatever a key cascades to can be cascaded from: the whole way is walked.
+	"no deletion reaches servicing data by any way": {
+		query: `
+WITH RECURSIVE ` + strings.TrimPrefix(servicing, "\nWITH ") + `,
+reach (start, oid, way) AS (
+  SELECT confrelid, conrelid, format('%s -> %s', confrelid::regclass, conrelid::regclass)
+  FROM pg_constraint WHERE contype = 'f' AND confdeltype NOT IN ('a', 'r') AND conrelid <> confrelid
+  UNION
+  SELECT r.start, c.conrelid, format('%s -> %s', r.way, c.conrelid::regclass)
+  FROM reach r JOIN pg_constraint c ON c.confrelid = r.oid
+  WHERE c.contype = 'f' AND c.confdeltype NOT IN ('a', 'r') AND strpos(r.way, c.conrelid::regclass::text) = 0
+)
+SELECT way FROM reach WHERE oid IN (SELECT oid FROM servicing)`,
+		plants: []plant{
+			{`ALTER TABLE payments ADD user_id bigint REFERENCES users ON DELETE CASCADE`, "users -> payments"},
+			{`CREATE TABLE teams (id bigint PRIMARY KEY);
+			  ALTER TABLE users ADD team_id bigint REFERENCES teams ON DELETE CASCADE;
+			  ALTER TABLE api_tokens ADD second_user_id bigint REFERENCES users ON DELETE CASCADE;
+			  ALTER TABLE loans ADD token_id bigint REFERENCES api_tokens ON DELETE SET NULL`, "teams -> users -> api_tokens -> loans"},
+		},
+	},
+
+	"what belongs to a user goes with him, and what tells of him stays": {
+		query: `
+WITH wanted (name, rule) AS (VALUES
+  ('user_roles_user_id_fkey', 'c'), ('user_roles_assigned_by_fkey', 'n'), ('user_ip_allowlist_user_id_fkey', 'c'),
+  ('sessions_user_id_fkey', 'c'), ('password_resets_user_id_fkey', 'c'), ('api_tokens_user_id_fkey', 'c'),
+  ('login_attempts_user_id_fkey', 'n'), ('auth_events_actor_user_id_fkey', 'n'),
+  ('auth_events_target_user_id_fkey', 'n'))
+SELECT format('%s: %s', coalesce(w.name, conname), pg_get_constraintdef(c.oid))
+FROM wanted w FULL JOIN (SELECT * FROM pg_constraint WHERE contype = 'f' AND confrelid = 'users'::regclass) c
+  ON conname = w.name
+WHERE confdeltype IS DISTINCT FROM rule::"char"`,
+		plants: []plant{
+			{`ALTER TABLE login_attempts DROP CONSTRAINT login_attempts_user_id_fkey,
+			  ADD CONSTRAINT login_attempts_user_id_fkey FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE`, "login_attempts_user_id_fkey"},
+			{`ALTER TABLE auth_events DROP CONSTRAINT auth_events_target_user_id_fkey`, "auth_events_target_user_id_fkey"},
+			{`CREATE TABLE notes (id bigint PRIMARY KEY, user_id bigint REFERENCES users)`, "notes_user_id_fkey"},
 		},
 	},
 
@@ -223,14 +267,20 @@ WHERE (event <> 'UPDATE' OR name = 'transactions') AND NOT EXISTS (
 		},
 	},
 
-	"the application removes nothing": {
+	// Whoever lets the application delete from another table says so here.
+	"the application removes only what is a user's own": {
 		query: `
+WITH allowed (name) AS (VALUES ('users'), ('user_roles'), ('user_ip_allowlist'), ('sessions'), ('password_resets'),
+  ('login_attempts'))
 SELECT format('%s has %s on %s', role, privilege, c.oid::regclass)
 FROM pg_class c, unnest(ARRAY['loanserve_app', 'loanserve_readonly', 'loanserve_backup']) role,
   unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES']) privilege
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
-  AND has_table_privilege(role, c.oid, privilege)`,
+  AND has_table_privilege(role, c.oid, privilege)
+  AND NOT (role = 'loanserve_app' AND privilege = 'DELETE' AND EXISTS (SELECT FROM allowed WHERE name = relname))`,
 		plants: []plant{
+			{`GRANT DELETE ON auth_events TO loanserve_app`, "loanserve_app has DELETE on auth_events"},
+			{`GRANT TRUNCATE ON sessions TO loanserve_app`, "loanserve_app has TRUNCATE on sessions"},
 			{`GRANT DELETE ON escrow_lines TO loanserve_app`, "loanserve_app has DELETE on escrow_lines"},
 			{`GRANT TRUNCATE ON api_tokens TO loanserve_app`, "loanserve_app has TRUNCATE on api_tokens"},
 			{`GRANT DELETE ON loans TO PUBLIC`, "loanserve_app has DELETE on loans"},
@@ -259,7 +309,12 @@ WITH allowed (name, columns) AS (VALUES
   ('payment_batch_items', ARRAY['status', 'reason', 'loan_id', 'payment_id', 'note', 'resolved_by', 'resolved_at']),
   ('runs', ARRAY['status', 'total', 'done', 'changed', 'failed_count', 'started_at', 'finished_at', 'findings']),
   ('run_chunks', ARRAY['finished_at']),
-  ('api_tokens', ARRAY['revoked_at', 'last_used_at'])
+  ('api_tokens', ARRAY['revoked_at', 'last_used_at']),
+  ('users', ARRAY['full_name', 'password_hash', 'password_changed_at', 'disabled_at']),
+  ('sessions', ARRAY['last_seen_at', 'revoked_at']),
+  ('login_attempts', ARRAY['outcome']),
+  ('login_attempt_counts', ARRAY['attempts']),
+  ('run_purges', ARRAY['remaining', 'oldest_at'])
 )
 SELECT format('%s may change %s.%s', role, relname, attname)
 FROM unnest(ARRAY['loanserve_app', 'loanserve_readonly', 'loanserve_backup']) role, pg_attribute
@@ -310,11 +365,12 @@ WHERE relnamespace IN ('public'::regnamespace, 'river'::regnamespace) AND CASE
 	"a reader sees all but credentials": {
 		query: `
 SELECT format('%s.%s: %s', relname, attname, CASE WHEN secret THEN 'seen' ELSE 'not seen' END)
-FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (SELECT attname IN ('token_hash')) s (secret)
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (SELECT attname IN ('token_hash', 'password_hash')) s (secret)
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped
   AND has_column_privilege('loanserve_readonly', attrelid, attnum, 'SELECT') = secret`,
 		plants: []plant{
 			{`GRANT SELECT ON api_tokens TO loanserve_readonly`, "api_tokens.token_hash: seen"},
+			{`GRANT SELECT ON users TO loanserve_readonly`, "users.password_hash: seen"},
 			{`CREATE TABLE fees (id bigint PRIMARY KEY)`, "fees.id: not seen"},
 		},
 	},

@@ -30,7 +30,9 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	testdb.PaymentBatch(t, db.App, payment)
 	testdb.LoanChange(t, db.App, loan)
 	testdb.ARMTerms(t, db.App, loan)
-	testdb.RunChunk(t, db.App, testdb.Run(t, db.App), loan, loan)
+	run := testdb.Run(t, db.App)
+	testdb.RunChunk(t, db.App, run, loan, loan)
+	testdb.RunPurge(t, db.App, run)
 	for _, table := range servicingTables(t, db.App) {
 		require.NotZero(t, one[int](t, db.App, `SELECT count(*) FROM `+table), "%s has no sample row", table)
 	}
@@ -110,6 +112,21 @@ func TestRemovalIsRefused(t *testing.T) {
 	}
 }
 
+// TestAuditTrailIsNeverRemoved attacks as whoever has the privilege.
+func TestAuditTrailIsNeverRemoved(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	for _, attack := range []string{
+		`DELETE FROM auth_events`, `TRUNCATE auth_events`, `TRUNCATE users CASCADE`,
+		`SET session_replication_role = replica; DELETE FROM auth_events`,
+	} {
+		_, err := db.Super.Exec(t.Context(), attack)
+		code, hint := state(err)
+		require.Equal(t, restrictViolation, code, "%s: %v", attack, err)
+		require.NotEmpty(t, hint)
+	}
+}
+
 // TestHintsSayWhatToDoInstead proves that a guard's hint is its table's own.
 func TestHintsSayWhatToDoInstead(t *testing.T) {
 	t.Parallel()
@@ -170,7 +187,17 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE run_chunks SET loans = 1`,
 		`UPDATE api_tokens SET scopes = '{admin}'`,
 		`UPDATE api_tokens SET token_hash = sha256('x')`,
+		`UPDATE api_tokens SET cidrs = '{}'`,
 		`DELETE FROM api_tokens`,
+		`UPDATE users SET name = 'x'`,
+		`UPDATE sessions SET user_id = user_id`,
+		`UPDATE sessions SET expires_at = expires_at + interval '1 day'`,
+		`UPDATE user_roles SET role_id = 5`,
+		`INSERT INTO roles (id, name) VALUES (6, 'root')`,
+		`UPDATE login_attempts SET attempted_at = now() - interval '1 day'`,
+		`UPDATE auth_events SET actor = 'x'`,
+		`DELETE FROM auth_events`,
+		`UPDATE principals SET name = 'x'`,
 		`UPDATE schema_migrations SET sha256 = 'x'`,
 		`INSERT INTO schema_migrations (version, name, sha256) VALUES (99999, 'x', 'x')`,
 		`DELETE FROM schema_migrations`,
@@ -210,7 +237,12 @@ func TestOthersOnlyRead(t *testing.T) {
 			require.Equal(t, insufficientPrivilege, code, "%s as %s: %v", attack, role, err)
 		}
 	}
-	_, err := db.Pool(t, testdb.RoleReadonly).Exec(t.Context(), `SELECT token_hash FROM api_tokens`)
-	code, _ := state(err)
-	require.Equal(t, insufficientPrivilege, code, "a reader sees no credentials")
+	for _, secret := range []string{
+		`SELECT token_hash FROM api_tokens`, `SELECT token_hash FROM sessions`, `SELECT password_hash FROM users`,
+		`SELECT * FROM password_resets`,
+	} {
+		_, err := db.Pool(t, testdb.RoleReadonly).Exec(t.Context(), secret)
+		code, _ := state(err)
+		require.Equal(t, insufficientPrivilege, code, "a reader sees no credentials: %s", secret)
+	}
 }

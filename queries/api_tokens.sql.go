@@ -7,11 +7,12 @@ package queries
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
 const getAPIToken = `-- name: GetAPIToken :one
-SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at FROM api_tokens WHERE id = $1
+SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs FROM api_tokens WHERE id = $1
 `
 
 // GetAPIToken returns one token, whatever its state.
@@ -27,14 +28,52 @@ func (q *Queries) GetAPIToken(ctx context.Context, id int64) (ApiToken, error) {
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.LastUsedAt,
+		&i.UserID,
+		&i.Cidrs,
+	)
+	return i, err
+}
+
+const getAPITokenWithOwner = `-- name: GetAPITokenWithOwner :one
+SELECT t.id, t.name, t.token_hash, t.scopes, t.created_at, t.expires_at, t.revoked_at, t.last_used_at, t.user_id, t.cidrs, (u.disabled_at IS NOT NULL)::boolean AS owner_disabled,
+  ARRAY(SELECT r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id
+    WHERE ur.user_id = t.user_id ORDER BY r.id)::text[] AS owner_roles
+FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id
+WHERE t.id = $1
+`
+
+type GetAPITokenWithOwnerRow struct {
+	ApiToken      ApiToken
+	OwnerDisabled bool
+	OwnerRoles    []string
+}
+
+// GetAPITokenWithOwner returns one token, whatever its state, and of the user it
+// belongs to, if it does, whether he is disabled and what his roles are.
+func (q *Queries) GetAPITokenWithOwner(ctx context.Context, id int64) (GetAPITokenWithOwnerRow, error) {
+	row := q.db.QueryRow(ctx, getAPITokenWithOwner, id)
+	var i GetAPITokenWithOwnerRow
+	err := row.Scan(
+		&i.ApiToken.ID,
+		&i.ApiToken.Name,
+		&i.ApiToken.TokenHash,
+		&i.ApiToken.Scopes,
+		&i.ApiToken.CreatedAt,
+		&i.ApiToken.ExpiresAt,
+		&i.ApiToken.RevokedAt,
+		&i.ApiToken.LastUsedAt,
+		&i.ApiToken.UserID,
+		&i.ApiToken.Cidrs,
+		&i.OwnerDisabled,
+		&i.OwnerRoles,
 	)
 	return i, err
 }
 
 const insertAPIToken = `-- name: InsertAPIToken :one
-INSERT INTO api_tokens (name, token_hash, scopes, expires_at)
-VALUES ($1, $2, $3, $4)
-RETURNING id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at
+INSERT INTO api_tokens (name, token_hash, scopes, expires_at, user_id, cidrs)
+VALUES ($1, $2, $3, $4, $5, coalesce($6::cidr[], '{}'))
+RETURNING id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs
 `
 
 type InsertAPITokenParams struct {
@@ -42,6 +81,8 @@ type InsertAPITokenParams struct {
 	TokenHash []byte
 	Scopes    []string
 	ExpiresAt *time.Time
+	UserID    *int64
+	Cidrs     []netip.Prefix
 }
 
 // InsertAPIToken stores a token's hash.
@@ -51,6 +92,8 @@ func (q *Queries) InsertAPIToken(ctx context.Context, arg InsertAPITokenParams) 
 		arg.TokenHash,
 		arg.Scopes,
 		arg.ExpiresAt,
+		arg.UserID,
+		arg.Cidrs,
 	)
 	var i ApiToken
 	err := row.Scan(
@@ -62,12 +105,14 @@ func (q *Queries) InsertAPIToken(ctx context.Context, arg InsertAPITokenParams) 
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.LastUsedAt,
+		&i.UserID,
+		&i.Cidrs,
 	)
 	return i, err
 }
 
 const listAPITokens = `-- name: ListAPITokens :many
-SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at FROM api_tokens ORDER BY id LIMIT 10000
+SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs FROM api_tokens ORDER BY id LIMIT 10000
 `
 
 // ListAPITokens returns all tokens, the oldest first.
@@ -89,6 +134,44 @@ func (q *Queries) ListAPITokens(ctx context.Context) ([]ApiToken, error) {
 			&i.ExpiresAt,
 			&i.RevokedAt,
 			&i.LastUsedAt,
+			&i.UserID,
+			&i.Cidrs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listUserAPITokens = `-- name: ListUserAPITokens :many
+SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs FROM api_tokens WHERE user_id = $1 ORDER BY id LIMIT 10000
+`
+
+// ListUserAPITokens returns the tokens that belong to a user, the oldest first.
+func (q *Queries) ListUserAPITokens(ctx context.Context, userID *int64) ([]ApiToken, error) {
+	rows, err := q.db.Query(ctx, listUserAPITokens, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ApiToken{}
+	for rows.Next() {
+		var i ApiToken
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.TokenHash,
+			&i.Scopes,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.LastUsedAt,
+			&i.UserID,
+			&i.Cidrs,
 		); err != nil {
 			return nil, err
 		}
@@ -101,7 +184,7 @@ func (q *Queries) ListAPITokens(ctx context.Context) ([]ApiToken, error) {
 }
 
 const markAPITokenRevoked = `-- name: MarkAPITokenRevoked :one
-UPDATE api_tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at
+UPDATE api_tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs
 `
 
 // MarkAPITokenRevoked ends a token, once. It returns no row when the token does
@@ -118,6 +201,8 @@ func (q *Queries) MarkAPITokenRevoked(ctx context.Context, id int64) (ApiToken, 
 		&i.ExpiresAt,
 		&i.RevokedAt,
 		&i.LastUsedAt,
+		&i.UserID,
+		&i.Cidrs,
 	)
 	return i, err
 }

@@ -7,6 +7,7 @@ package queries
 import (
 	"database/sql/driver"
 	"fmt"
+	"net/netip"
 	"time"
 
 	uuid "github.com/google/uuid"
@@ -333,6 +334,82 @@ func AllLoanStatusValues() []LoanStatus {
 		LoanStatusActive,
 		LoanStatusPaidOff,
 		LoanStatusArchived,
+	}
+}
+
+type LoginOutcome string
+
+const (
+	LoginOutcomeStarted        LoginOutcome = "started"
+	LoginOutcomeSucceeded      LoginOutcome = "succeeded"
+	LoginOutcomeWrongPassword  LoginOutcome = "wrong_password"
+	LoginOutcomeUnknownName    LoginOutcome = "unknown_name"
+	LoginOutcomeDisabled       LoginOutcome = "disabled"
+	LoginOutcomeAddressRefused LoginOutcome = "address_refused"
+	LoginOutcomeThrottled      LoginOutcome = "throttled"
+	LoginOutcomeAbandoned      LoginOutcome = "abandoned"
+)
+
+func (e *LoginOutcome) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = LoginOutcome(s)
+	case string:
+		*e = LoginOutcome(s)
+	default:
+		return fmt.Errorf("unsupported scan type for LoginOutcome: %T", src)
+	}
+	return nil
+}
+
+type NullLoginOutcome struct {
+	LoginOutcome LoginOutcome
+	Valid        bool // Valid is true if LoginOutcome is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullLoginOutcome) Scan(value interface{}) error {
+	if value == nil {
+		ns.LoginOutcome, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.LoginOutcome.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullLoginOutcome) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.LoginOutcome), nil
+}
+
+func (e LoginOutcome) Valid() bool {
+	switch e {
+	case LoginOutcomeStarted,
+		LoginOutcomeSucceeded,
+		LoginOutcomeWrongPassword,
+		LoginOutcomeUnknownName,
+		LoginOutcomeDisabled,
+		LoginOutcomeAddressRefused,
+		LoginOutcomeThrottled,
+		LoginOutcomeAbandoned:
+		return true
+	}
+	return false
+}
+
+func AllLoginOutcomeValues() []LoginOutcome {
+	return []LoginOutcome{
+		LoginOutcomeStarted,
+		LoginOutcomeSucceeded,
+		LoginOutcomeWrongPassword,
+		LoginOutcomeUnknownName,
+		LoginOutcomeDisabled,
+		LoginOutcomeAddressRefused,
+		LoginOutcomeThrottled,
+		LoginOutcomeAbandoned,
 	}
 }
 
@@ -732,7 +809,9 @@ func AllReversalStatusValues() []ReversalStatus {
 type RunKind string
 
 const (
-	RunKindCloseDay RunKind = "close_day"
+	RunKindCloseDay           RunKind = "close_day"
+	RunKindCleanUpSessions    RunKind = "clean_up_sessions"
+	RunKindPruneLoginAttempts RunKind = "prune_login_attempts"
 )
 
 func (e *RunKind) Scan(src interface{}) error {
@@ -772,7 +851,9 @@ func (ns NullRunKind) Value() (driver.Value, error) {
 
 func (e RunKind) Valid() bool {
 	switch e {
-	case RunKindCloseDay:
+	case RunKindCloseDay,
+		RunKindCleanUpSessions,
+		RunKindPruneLoginAttempts:
 		return true
 	}
 	return false
@@ -781,6 +862,8 @@ func (e RunKind) Valid() bool {
 func AllRunKindValues() []RunKind {
 	return []RunKind{
 		RunKindCloseDay,
+		RunKindCleanUpSessions,
+		RunKindPruneLoginAttempts,
 	}
 }
 
@@ -857,6 +940,8 @@ type ApiToken struct {
 	ExpiresAt  *time.Time
 	RevokedAt  *time.Time
 	LastUsedAt *time.Time
+	UserID     *int64
+	Cidrs      []netip.Prefix
 }
 
 type ArmTerm struct {
@@ -868,6 +953,22 @@ type ArmTerm struct {
 	LifetimeCapPpm mortgage.Rate
 	FloorPpm       mortgage.Rate
 	Adjusted       bool
+}
+
+type AuthEvent struct {
+	ID           int64
+	OccurredAt   time.Time
+	Kind         string
+	Actor        string
+	ActorName    string
+	ActorUserID  *int64
+	Target       *string
+	TargetName   *string
+	TargetUserID *int64
+	Ip           *netip.Addr
+	RequestID    *string
+	Requests     int32
+	Details      []byte
 }
 
 type EscrowLine struct {
@@ -954,6 +1055,14 @@ type LoanChange struct {
 	DecisionNote              *string
 	PostedAt                  *time.Time
 	PostedSeq                 *int32
+}
+
+type PasswordReset struct {
+	UserID      int64
+	TokenHash   []byte
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	RequestedBy string
 }
 
 type Payment struct {
@@ -1072,6 +1181,26 @@ type RunChunk struct {
 	FinishedAt  *time.Time
 }
 
+type RunPurge struct {
+	RunID     uuid.UUID
+	BeforeAt  time.Time
+	DryRun    bool
+	Remaining *int64
+	OldestAt  *time.Time
+}
+
+type Session struct {
+	ID         int64
+	UserID     int64
+	TokenHash  []byte
+	Ip         netip.Addr
+	UserAgent  string
+	CreatedAt  time.Time
+	LastSeenAt time.Time
+	ExpiresAt  time.Time
+	RevokedAt  *time.Time
+}
+
 type Transaction struct {
 	LoanID                     int64
 	Seq                        int32
@@ -1095,4 +1224,23 @@ type Transaction struct {
 	Rule                       string
 	CausedBy                   string
 	Hash                       []byte
+}
+
+type User struct {
+	ID                int64
+	Name              string
+	FullName          string
+	PasswordHash      string
+	PasswordChangedAt time.Time
+	CreatedAt         time.Time
+	DisabledAt        *time.Time
+}
+
+type UserIpAllowlist struct {
+	ID       int64
+	UserID   int64
+	Ip       netip.Prefix
+	Label    string
+	BeginsAt time.Time
+	EndsAt   *time.Time
 }

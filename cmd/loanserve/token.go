@@ -81,6 +81,7 @@ func (t *tokenCreateCommand) Run(ctx context.Context, p *program) error {
 	secret := server.NewTokenSecret()
 	arg := queries.InsertAPITokenParams{
 		Name: t.Name, TokenHash: server.HashTokenSecret(secret), Scopes: slices.Compact(t.Scope), ExpiresAt: nil,
+		UserID: nil, Cidrs: nil,
 	}
 	if t.ExpiresIn > 0 {
 		at := time.Now().UTC().Add(time.Duration(t.ExpiresIn)).Truncate(time.Second)

@@ -213,6 +213,18 @@ VALUES ($1, $2::bigint, $3::bigint, $3::bigint - $2::bigint + 1)`,
 	}
 }
 
+// RunPurge stores that the run deletes what ended a day before it.
+func RunPurge(t testing.TB, db queries.DBTX, run queries.Run) {
+	t.Helper()
+	const day = 24 * 60 * 60
+	_, err := queries.New(db).InsertRunPurge(t.Context(), queries.InsertRunPurgeParams{
+		RunID: run.ID, AgeSeconds: day, DryRun: false,
+	})
+	if err != nil {
+		t.Fatalf("testdb: insert run purge: %v", err)
+	}
+}
+
 // Borrower stores a person who is liable on the loan, and returns the id.
 func Borrower(t testing.TB, db queries.DBTX, loan queries.Loan, role queries.BorrowerRole) int64 {
 	t.Helper()
