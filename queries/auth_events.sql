@@ -24,3 +24,9 @@ FROM (SELECT unnest(@occurred_at::timestamptz[]) AS occurred_at, unnest(@kind::t
 --
 -- name: ListAuthEvents :many
 SELECT * FROM auth_events WHERE id < @before_id ORDER BY id DESC LIMIT @row_limit;
+
+-- SetAsynchronousCommit lets the transaction commit without waiting for the
+-- disk. It is for what may be lost when the database's machine fails.
+--
+-- name: SetAsynchronousCommit :exec
+SELECT set_config('synchronous_commit', 'off', true);

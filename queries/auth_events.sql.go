@@ -127,3 +127,14 @@ func (q *Queries) ListAuthEvents(ctx context.Context, beforeID int64, rowLimit i
 	}
 	return items, nil
 }
+
+const setAsynchronousCommit = `-- name: SetAsynchronousCommit :exec
+SELECT set_config('synchronous_commit', 'off', true)
+`
+
+// SetAsynchronousCommit lets the transaction commit without waiting for the
+// disk. It is for what may be lost when the database's machine fails.
+func (q *Queries) SetAsynchronousCommit(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, setAsynchronousCommit)
+	return err
+}

@@ -6,13 +6,11 @@ INSERT INTO password_resets (user_id, token_hash, expires_at, requested_by)
 VALUES (@user_id, @token_hash, now() + make_interval(secs => @lasts_seconds::int), @requested_by)
 RETURNING *;
 
--- LockPasswordReset locks a user's reset that is still good, and its user, unless
--- he is disabled.
+-- GetPasswordReset returns a user's reset that is still good. Whoever is about to
+-- use it holds the user's lock.
 --
--- name: LockPasswordReset :one
-SELECT r.token_hash, sqlc.embed(u) FROM password_resets r JOIN users u ON u.id = r.user_id
-WHERE r.user_id = $1 AND r.expires_at > now() AND u.disabled_at IS NULL
-FOR UPDATE;
+-- name: GetPasswordReset :one
+SELECT * FROM password_resets WHERE user_id = $1 AND expires_at > now();
 
 -- DeletePasswordReset ends a user's reset, if he has one.
 --

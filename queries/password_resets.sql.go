@@ -19,6 +19,25 @@ func (q *Queries) DeletePasswordReset(ctx context.Context, userID int64) error {
 	return err
 }
 
+const getPasswordReset = `-- name: GetPasswordReset :one
+SELECT user_id, token_hash, created_at, expires_at, requested_by FROM password_resets WHERE user_id = $1 AND expires_at > now()
+`
+
+// GetPasswordReset returns a user's reset that is still good. Whoever is about to
+// use it holds the user's lock.
+func (q *Queries) GetPasswordReset(ctx context.Context, userID int64) (PasswordReset, error) {
+	row := q.db.QueryRow(ctx, getPasswordReset, userID)
+	var i PasswordReset
+	err := row.Scan(
+		&i.UserID,
+		&i.TokenHash,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+		&i.RequestedBy,
+	)
+	return i, err
+}
+
 const insertPasswordReset = `-- name: InsertPasswordReset :one
 INSERT INTO password_resets (user_id, token_hash, expires_at, requested_by)
 VALUES ($1, $2, now() + make_interval(secs => $3::int), $4)
@@ -48,35 +67,6 @@ func (q *Queries) InsertPasswordReset(ctx context.Context, arg InsertPasswordRes
 		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.RequestedBy,
-	)
-	return i, err
-}
-
-const lockPasswordReset = `-- name: LockPasswordReset :one
-SELECT r.token_hash, u.id, u.name, u.full_name, u.password_hash, u.password_changed_at, u.created_at, u.disabled_at FROM password_resets r JOIN users u ON u.id = r.user_id
-WHERE r.user_id = $1 AND r.expires_at > now() AND u.disabled_at IS NULL
-FOR UPDATE
-`
-
-type LockPasswordResetRow struct {
-	TokenHash []byte
-	User      User
-}
-
-// LockPasswordReset locks a user's reset that is still good, and its user, unless
-// he is disabled.
-func (q *Queries) LockPasswordReset(ctx context.Context, userID int64) (LockPasswordResetRow, error) {
-	row := q.db.QueryRow(ctx, lockPasswordReset, userID)
-	var i LockPasswordResetRow
-	err := row.Scan(
-		&i.TokenHash,
-		&i.User.ID,
-		&i.User.Name,
-		&i.User.FullName,
-		&i.User.PasswordHash,
-		&i.User.PasswordChangedAt,
-		&i.User.CreatedAt,
-		&i.User.DisabledAt,
 	)
 	return i, err
 }

@@ -15,10 +15,11 @@ SELECT * FROM users WHERE id = $1;
 -- name: GetUserByName :one
 SELECT * FROM users WHERE name = $1;
 
--- LockUser locks a user, so that what hangs on him does not change meanwhile.
+-- LockUser locks a user, so that nobody changes his password or disables him
+-- meanwhile.
 --
 -- name: LockUser :one
-SELECT * FROM users WHERE id = $1 FOR UPDATE;
+SELECT * FROM users WHERE id = $1 FOR NO KEY UPDATE;
 
 -- ListUsers returns users after the given id with the names of their roles, at
 -- most row_limit of them.
@@ -45,11 +46,11 @@ UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL;
 -- name: MarkPasswordChanged :exec
 UPDATE users SET password_hash = @password_hash, password_changed_at = now() WHERE id = @id;
 
--- MarkPasswordRehashed stores the same password hashed with newer parameters,
--- unless it was changed in the meantime.
+-- MarkPasswordRehashed stores the same password hashed at another cost. The
+-- user is locked.
 --
 -- name: MarkPasswordRehashed :exec
-UPDATE users SET password_hash = @password_hash WHERE id = @id AND password_hash = @old_password_hash;
+UPDATE users SET password_hash = @password_hash WHERE id = @id;
 
 -- DeleteUser removes a user with his roles, networks, sessions, password resets
 -- and tokens. Attempts to log in, audit events and roles that he assigned to

@@ -163,10 +163,11 @@ func (q *Queries) LockAdmins(ctx context.Context) error {
 }
 
 const lockUser = `-- name: LockUser :one
-SELECT id, name, full_name, password_hash, password_changed_at, created_at, disabled_at FROM users WHERE id = $1 FOR UPDATE
+SELECT id, name, full_name, password_hash, password_changed_at, created_at, disabled_at FROM users WHERE id = $1 FOR NO KEY UPDATE
 `
 
-// LockUser locks a user, so that what hangs on him does not change meanwhile.
+// LockUser locks a user, so that nobody changes his password or disables him
+// meanwhile.
 func (q *Queries) LockUser(ctx context.Context, id int64) (User, error) {
 	row := q.db.QueryRow(ctx, lockUser, id)
 	var i User
@@ -193,19 +194,13 @@ func (q *Queries) MarkPasswordChanged(ctx context.Context, passwordHash string, 
 }
 
 const markPasswordRehashed = `-- name: MarkPasswordRehashed :exec
-UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3
+UPDATE users SET password_hash = $1 WHERE id = $2
 `
 
-type MarkPasswordRehashedParams struct {
-	PasswordHash    string
-	ID              int64
-	OldPasswordHash string
-}
-
-// MarkPasswordRehashed stores the same password hashed with newer parameters,
-// unless it was changed in the meantime.
-func (q *Queries) MarkPasswordRehashed(ctx context.Context, arg MarkPasswordRehashedParams) error {
-	_, err := q.db.Exec(ctx, markPasswordRehashed, arg.PasswordHash, arg.ID, arg.OldPasswordHash)
+// MarkPasswordRehashed stores the same password hashed at another cost. The
+// user is locked.
+func (q *Queries) MarkPasswordRehashed(ctx context.Context, passwordHash string, iD int64) error {
+	_, err := q.db.Exec(ctx, markPasswordRehashed, passwordHash, iD)
 	return err
 }
 

@@ -31,6 +31,12 @@ const (
 	ScopePaymentsReverse = "payments:reverse"
 	ScopePaymentsApprove = "payments:approve"
 	ScopeRunsRead        = "runs:read"
+	ScopeUsersRead       = "users:read"
+	ScopeUsersWrite      = "users:write"
+	ScopeAuditRead       = "audit:read"
+	ScopeHousekeepingRun = "housekeeping:run"
+	// ScopeSelf is everybody's who is logged in.
+	ScopeSelf = "self"
 )
 
 // Scopes lists every scope, with what it allows.
@@ -45,21 +51,28 @@ var Scopes = map[string]string{
 	ScopePaymentsReverse: "Reverse payments, and reverse reversals.",
 	ScopePaymentsApprove: "Approve or refuse reversals that another principal asked for.",
 	ScopeRunsRead:        "Read runs and how far they have come.",
+	ScopeUsersRead:       "Read users, their roles and networks.",
+	ScopeUsersWrite:      "Add, disable and delete users, and change their roles, networks and passwords.",
+	ScopeAuditRead:       "Read the audit trail.",
+	ScopeHousekeepingRun: "Delete ended sessions and old login attempts.",
+	ScopeSelf:            "Read and end one's own sessions, and change one's own password.",
 }
 
 // tokenTable is what authentication needs of the table of tokens.
 type tokenTable struct {
 	// get returns the token with the id, whatever its state, or pgx.ErrNoRows.
-	get func(ctx context.Context, id int64) (queries.ApiToken, error)
+	get func(ctx context.Context, id int64) (queries.GetAPITokenWithOwnerRow, error)
 	// markUsed records that the token was used, at most once a minute.
 	markUsed func(ctx context.Context, id int64) error
 }
 
 // Principal is who makes a request.
 type Principal struct {
-	ID     string // "token:12": stable, recorded with whatever it causes
-	Name   string // for people
-	Scopes []string
+	ID        string // "token:12" or "user:7": stable, recorded with whatever it causes
+	Name      string // for people
+	Scopes    []string
+	UserID    int64 // of a person, or of the owner of a token; 0 where there is none
+	SessionID int64 // of a person who is logged in; otherwise 0
 }
 
 type principalKey struct{}
@@ -71,20 +84,25 @@ func PrincipalOf(ctx context.Context) Principal {
 }
 
 // authenticate is the huma middleware that lets an operation see only requests
-// with a valid token that has the scope the operation declares.
+// of somebody who has the scope the operation declares. One that declares none
+// is public.
 func (s *Server) authenticate(ctx huma.Context, next func(huma.Context)) {
+	if len(ctx.Operation().Security) == 0 {
+		next(ctx)
+		return
+	}
 	r, w := humachi.Unwrap(ctx)
-	principal, err := s.tokens.principal(r.Context(), r.Header.Get("Authorization"))
+	principal, err := s.identify(r)
+	if req := requestOf(r.Context()); req != nil && principal.ID != "" {
+		req.principal = &principal
+	}
 	if err != nil {
 		writeProblem(w, r, err)
 		return
 	}
-	if req := requestOf(r.Context()); req != nil {
-		req.principal = &principal
-	}
 	scope := ctx.Operation().Security[0][bearer][0]
 	if !slices.Contains(principal.Scopes, scope) {
-		p := newProblem(kindForbidden, "The token lacks the scope "+scope+".")
+		p := forbidden("This takes the scope " + scope + ", which you lack.")
 		writeProblem(w, r, p.with("WWW-Authenticate",
 			`Bearer realm="loanserve", error="insufficient_scope", scope="`+scope+`"`))
 		return
@@ -130,6 +148,9 @@ type tokenCache struct {
 type foundToken struct {
 	queries.ApiToken
 
+	ownerDisabled bool
+	ownerRoles    []string
+
 	until  time.Time // believe it until then
 	marked time.Time // when its use was last recorded
 }
@@ -141,7 +162,7 @@ func (c *tokenCache) principal(ctx context.Context, authorization string) (Princ
 		return Principal{}, noToken()
 	}
 	scheme, credentials, _ := strings.Cut(authorization, " ")
-	id, secret, err := parseToken(credentials)
+	id, secret, err := tokenPrefix.parse(credentials)
 	if !strings.EqualFold(scheme, "Bearer") || err != nil {
 		return Principal{}, badToken()
 	}
@@ -153,24 +174,50 @@ func (c *tokenCache) principal(ctx context.Context, authorization string) (Princ
 	if err != nil {
 		return Principal{}, fmt.Errorf("get token: %w", err)
 	}
-	if subtle.ConstantTimeCompare(HashTokenSecret(secret), token.TokenHash) != 1 ||
-		token.RevokedAt != nil || token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) {
+	principal := tokenPrincipal(id, token)
+	if subtle.ConstantTimeCompare(HashTokenSecret(secret), token.TokenHash) != 1 {
 		return Principal{}, badToken()
 	}
+	if token.RevokedAt != nil || token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) || token.ownerDisabled {
+		return principal, badToken()
+	}
+	if len(token.Cidrs) > 0 {
+		address, err := clientAddress(ctx)
+		if err == nil && !contains(token.Cidrs, address) {
+			err = elsewhere()
+		}
+		if err != nil {
+			return principal, err
+		}
+	}
 	c.markUsed(id, now)
-	return Principal{ID: "token:" + strconv.FormatInt(id, 10), Name: token.Name, Scopes: token.Scopes}, nil
+	return principal, nil
 }
 
-func (c *tokenCache) get(ctx context.Context, id int64, now time.Time) (queries.ApiToken, error) {
+// tokenPrincipal is a machine. A token that belongs to a user can do nothing
+// that he cannot do himself.
+func tokenPrincipal(id int64, token foundToken) Principal {
+	p := Principal{ID: "token:" + strconv.FormatInt(id, 10), Name: token.Name, Scopes: token.Scopes}
+	if token.UserID != nil {
+		p.UserID = *token.UserID
+		may := scopesOf(token.ownerRoles)
+		p.Scopes = slices.DeleteFunc(slices.Clone(token.Scopes), func(scope string) bool {
+			return !slices.Contains(may, scope)
+		})
+	}
+	return p
+}
+
+func (c *tokenCache) get(ctx context.Context, id int64, now time.Time) (foundToken, error) {
 	c.mu.Lock()
 	cached, ok := c.found[id]
 	c.mu.Unlock()
 	if ok && now.Before(cached.until) {
-		return cached.ApiToken, nil
+		return cached, nil
 	}
-	token, err := c.table.get(ctx, id)
+	row, err := c.table.get(ctx, id)
 	if err != nil {
-		return queries.ApiToken{}, err
+		return foundToken{}, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,7 +225,11 @@ func (c *tokenCache) get(ctx context.Context, id int64, now time.Time) (queries.
 	if len(c.found) >= tokenCacheSize {
 		clear(c.found)
 	}
-	c.found[id] = foundToken{ApiToken: token, until: now.Add(tokenCacheFor), marked: marked}
+	token := foundToken{
+		ApiToken: row.ApiToken, ownerDisabled: row.OwnerDisabled, ownerRoles: row.OwnerRoles,
+		until: now.Add(tokenCacheFor), marked: marked,
+	}
+	c.found[id] = token
 	return token, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -160,6 +161,32 @@ func TestOperationsDeclareOneScope(t *testing.T) {
 	requireScopes(t, f.API().OpenAPI())
 }
 
+// public are the operations that anybody may call.
+var public = []string{"log-in", "reset-password"}
+
+// Every scope is given by a role, and no role gives what is no scope. That
+// everybody may look after himself is no role's doing.
+func TestRolesGiveEveryScope(t *testing.T) {
+	t.Parallel()
+
+	given := map[string]bool{server.ScopeSelf: true}
+	for role, scopes := range server.Roles {
+		require.NotEmpty(t, scopes, role)
+		for _, scope := range scopes {
+			require.Contains(t, server.Scopes, scope, role)
+			require.NotEqual(t, server.ScopeSelf, scope, role)
+			given[scope] = true
+		}
+	}
+	require.Len(t, given, len(server.Scopes), "a scope that no role gives is of no use to people")
+	for _, scope := range server.Roles["operator"] {
+		if strings.HasSuffix(scope, ":reverse") {
+			t.Errorf("the operator, who submits payments, has %s", scope)
+		}
+	}
+	require.NotContains(t, server.Roles["approver"], server.ScopePaymentsWrite)
+}
+
 func requireScopes(t *testing.T, api *huma.OpenAPI) {
 	t.Helper()
 
@@ -172,8 +199,13 @@ func requireScopes(t *testing.T, api *huma.OpenAPI) {
 				continue
 			}
 			seen++
-			require.Len(t, op.Security, 1, "%s %s", method, path)
+			if slices.Contains(public, op.OperationID) {
+				require.Empty(t, op.Security, "%s %s", method, path)
+				continue
+			}
+			require.Len(t, op.Security, 2, "%s %s", method, path)
 			require.Len(t, op.Security[0]["bearer"], 1, "%s %s", method, path)
+			require.Equal(t, op.Security[0]["bearer"], op.Security[1]["cookie"], "%s %s", method, path)
 			require.Contains(t, server.Scopes, op.Security[0]["bearer"][0], "%s %s", method, path)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 var (
 	NewServer      = newServer
 	RouteDocs      = (*Server).routeDocs
-	ParseToken     = parseToken
+	ParseToken     = tokenPrefix.parse
 	ParseKey       = parseKey
 	WaitPreference = waitPreference
 	NewWaiters     = newWaiters
@@ -40,6 +40,44 @@ const (
 // Problem is what a test sees of a problem.
 type Problem = problem
 
+// HashPasswordAt hashes at the cost, CheckHash compares as a login does, and
+// AccountPause is the throttle's.
+var (
+	HashPasswordAt = hashPassword
+	AccountPause   = accountPause
+	ScopesOf       = scopesOf
+)
+
+// CheckHash compares a password with a hash, as a server of the cost does.
+func CheckHash(ctx context.Context, c PasswordCost, encoded, password string) (bool, string, error) {
+	return newPasswords(c).check(ctx, encoded, password)
+}
+
+// NewPasswords and UsePasswordMemory are the bound on the memory of hashing.
+var (
+	NewPasswords      = newPasswords
+	UsePasswordMemory = (*passwords).use
+)
+
+// HashingMemoryKiB is that bound.
+const HashingMemoryKiB = hashingMemoryKiB
+
+// WriteEvents returns when all events of answered requests are written.
+func WriteEvents(s *Server) { s.events.close() }
+
+// SessionToken makes the token of a session, ResetToken that of a reset.
+var (
+	SessionToken = sessionPrefix.format
+	ResetToken   = resetPrefix.format
+)
+
+// NetworkFailures and its like are the limits of the throttle.
+const (
+	NetworkFailures = networkFailures
+	FreeFailures    = freeFailures
+	SessionCookie   = sessionCookie
+)
+
 // Date is a calendar day in a test's operation.
 type Date = date
 
@@ -56,7 +94,10 @@ func CloseWaiters(w *waiters) { w.close() }
 func TokenTable(
 	get func(context.Context, int64) (queries.ApiToken, error), markUsed func(context.Context, int64) error,
 ) tokenTable {
-	return tokenTable{get: get, markUsed: markUsed}
+	return tokenTable{markUsed: markUsed, get: func(ctx context.Context, id int64) (queries.GetAPITokenWithOwnerRow, error) {
+		token, err := get(ctx, id)
+		return queries.GetAPITokenWithOwnerRow{ApiToken: token}, err
+	}}
 }
 
 // API returns the huma API.

@@ -133,7 +133,7 @@ func setup(t testing.TB) *fixture {
 	f.stored.set(7, queries.ApiToken{
 		TokenHash: server.HashTokenSecret(secret), Name: "lockbox", Scopes: []string{server.ScopePaymentsWrite},
 	})
-	srv := server.NewServer(slog.New(slog.NewJSONHandler(f.log, nil)), f.registry,
+	srv := server.NewServer(server.Options{Log: slog.New(slog.NewJSONHandler(f.log, nil)), Registerer: f.registry},
 		server.TokenTable(f.stored.get, f.stored.markUsed), nil)
 	testRoutes(srv)
 	require.NoError(t, server.RouteDocs(srv))

@@ -30,7 +30,12 @@ type live struct {
 	log     *lockedBuffer
 	token   string // has every scope
 	metrics *jobs.Metrics
+
+	registry *prometheus.Registry
 }
+
+// cheap is a cost of passwords that tests can afford by the hundred.
+var cheap = server.PasswordCost{MemoryKiB: 64, Passes: 1, Lanes: 1}
 
 func setupLive(t *testing.T, edits ...func(*server.Options)) *live {
 	t.Helper()
@@ -39,11 +44,14 @@ func setupLive(t *testing.T, edits ...func(*server.Options)) *live {
 	l.q = queries.New(l.db.App)
 	log := slog.New(slog.NewJSONHandler(l.log, nil))
 	l.metrics = jobs.NewMetrics(prometheus.NewRegistry(), log)
-	options := server.Options{DB: l.db.App, Jobs: l.inserter(t, log), Log: log, Registerer: prometheus.NewRegistry()}
-	for _, edit := range edits {
-		edit(&options)
+	l.registry = prometheus.NewRegistry()
+	o := server.Options{
+		DB: l.db.App, Jobs: l.inserter(t, log), Log: log, Registerer: l.registry, PasswordCost: cheap,
 	}
-	srv, err := server.New(options)
+	for _, edit := range edits {
+		edit(&o)
+	}
+	srv, err := server.New(o)
 	require.NoError(t, err)
 	t.Cleanup(srv.Close)
 	l.Server = srv

@@ -30,6 +30,7 @@ const (
 type request struct {
 	id        string
 	principal *Principal
+	told      bool  // where it succeeds, an event of its own tells of it
 	cause     error // why the answer is a problem, where that is not the client's business
 }
 
@@ -110,6 +111,7 @@ func (s *Server) record(w middleware.WrapResponseWriter, r *http.Request, req *r
 		route = "unmatched"
 	}
 	s.metrics.observe(r.Method, route, status, took)
+	s.events.observe(r, req, route, status)
 
 	attrs := []slog.Attr{
 		slog.String("method", r.Method),

@@ -12,15 +12,30 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// bearer is the name of the security scheme in the contract.
-const bearer = "bearer"
+// The names of the security schemes in the contract.
+const (
+	bearer = "bearer" // a token of a machine or a session, in a header
+	cookie = "cookie" // a session's token, in a browser
+)
 
 // register adds an operation that needs the scope. Whatever error the handler
 // returns is answered as a problem. It panics when the operation or its types
 // are not fit for the contract, which a test that builds a server shows.
 func register[I, O any](s *Server, scope string, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
-	op.Security = []map[string][]string{{bearer: {scope}}}
-	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden,
+	op.Security = []map[string][]string{{bearer: {scope}}, {cookie: {scope}}}
+	op.Errors = append(op.Errors, http.StatusForbidden)
+	add(s, op, handle)
+}
+
+// registerPublic adds an operation that anybody may call: one by which somebody
+// shows who he is.
+func registerPublic[I, O any](s *Server, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	op.Security = []map[string][]string{}
+	add(s, op, handle)
+}
+
+func add[I, O any](s *Server, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusUnauthorized,
 		http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
 	if _, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
 		op.Errors = append(op.Errors, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge,

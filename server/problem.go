@@ -32,6 +32,7 @@ var (
 	kindInvalid          = kind{"invalid", "The request is not valid", http.StatusUnprocessableEntity}
 	kindKeyReused        = kind{"key-reused", "The idempotency key was used before", http.StatusUnprocessableEntity}
 	kindInternal         = kind{"internal", "Internal error", http.StatusInternalServerError}
+	kindRateLimited      = kind{"rate-limited", "Too many attempts", http.StatusTooManyRequests}
 	kindUnavailable      = kind{"unavailable", "Temporarily unavailable", http.StatusServiceUnavailable}
 )
 
@@ -103,6 +104,9 @@ func unavailable(detail string, cause error) *problem {
 	p.cause = cause
 	return p.with("Retry-After", retryAfterSeconds)
 }
+
+// forbidden is a request by somebody known who may not make it.
+func forbidden(detail string) *problem { return newProblem(kindForbidden, detail) }
 
 // internal hides its cause, which goes to the log.
 func internal(cause error) *problem {

@@ -29,10 +29,11 @@ func (s *Server) routeRuns() {
 	}, s.listRuns)
 }
 
-// run is work on the whole portfolio for a business date, as the API shows it.
+// run is work on the whole portfolio, or on all of a table, for a business date,
+// as the API shows it.
 type run struct {
 	RunID       uuid.UUID         `json:"run_id" format:"uuid"`
-	Kind        queries.RunKind   `json:"kind" enum:"close_day"`
+	Kind        queries.RunKind   `json:"kind" enum:"close_day,clean_up_sessions,prune_login_attempts"`
 	AsOfOn      date              `json:"as_of_on" doc:"The business date that it speaks for."`
 	Status      queries.RunStatus `json:"status" enum:"requested,running,finished,failed" doc:"requested: stored, and waiting. running: total is known. finished: all loans are done. failed: over as well, but the loans in findings could not be done; the next run tries them again."`
 	Total       int64             `json:"total" doc:"Loans it has to look at; 0 while it is requested."`

@@ -3,6 +3,7 @@ package server
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -37,6 +38,11 @@ type Options struct {
 	ReversalApproval bool
 	// ChangeApproval makes changes of loans wait for another principal's approval.
 	ChangeApproval bool
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed.
+	// Without any, the client's address is the peer's.
+	TrustedProxies []netip.Prefix
+	// PasswordCost is what hashing a password costs; zero is the default.
+	PasswordCost PasswordCost
 }
 
 // Server is the HTTP API.
@@ -48,6 +54,8 @@ type Server struct {
 	log       *slog.Logger
 	metrics   metrics
 	tokens    *tokenCache
+	events    *eventLog
+	passwords *passwords
 	intake    *intake  // of payments
 	payments  *waiters // for payments to be posted or rejected
 	reversals *waiters // for reversals to be posted or rejected
@@ -68,9 +76,15 @@ type Server struct {
 // to, call StopWaiting, shut down the HTTP server in front of it, and call Close.
 func New(o Options) (*Server, error) {
 	q := queries.New(o.DB)
-	tokens := tokenTable{get: q.GetAPIToken, markUsed: q.MarkAPITokenUsed}
-	s := newServer(o.Log, o.Registerer, tokens, q.ListFinishedPayments)
+	tokens := tokenTable{get: q.GetAPITokenWithOwner, markUsed: q.MarkAPITokenUsed}
+	s := newServer(o, tokens, q.ListFinishedPayments)
 	s.db, s.q, s.jobs = o.DB, q, o.Jobs
+	s.events.db = o.DB
+	s.passwords = newPasswords(o.PasswordCost)
+	s.routeSessions()
+	s.routeUsers()
+	s.routeUserAccess()
+	s.routeAuthEvents()
 	s.routeLoans()
 	s.routePayments()
 	s.reversals, s.reversalApproval = newWaiters(q.ListFinishedReversals, o.Log), o.ReversalApproval
@@ -90,19 +104,18 @@ func New(o Options) (*Server, error) {
 
 // newServer returns a server without operations. Those registered on it are
 // authenticated, checked and observed; routeDocs comes last.
-func newServer(
-	log *slog.Logger, registerer prometheus.Registerer, tokens tokenTable, finishedPayments finishedFunc,
-) *Server {
+func newServer(o Options, tokens tokenTable, finishedPayments finishedFunc) *Server {
 	setUpHuma()
 	s := &Server{
-		log:      log,
-		metrics:  newMetrics(registerer),
-		tokens:   &tokenCache{table: tokens, log: log, found: map[int64]foundToken{}},
-		payments: newWaiters(finishedPayments, log),
+		log:      o.Log,
+		metrics:  newMetrics(o.Registerer),
+		tokens:   &tokenCache{table: tokens, log: o.Log, found: map[int64]foundToken{}},
+		events:   newEventLog(o.Log, o.Registerer),
+		payments: newWaiters(finishedPayments, o.Log),
 		router:   chi.NewMux(),
 	}
 	s.intake = &intake{store: s.storePayments}
-	s.router.Use(s.observe, securityHeaders, checkTarget, middleware.GetHead)
+	s.router.Use(findClient(o.TrustedProxies), s.observe, securityHeaders, checkTarget, middleware.GetHead)
 	s.router.NotFound(notFoundHandler)
 	s.router.MethodNotAllowed(s.methodNotAllowed)
 	s.api = humachi.New(s.router, humaConfig())
@@ -119,7 +132,8 @@ func humaConfig() huma.Config {
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.RejectUnknownQueryParameters = true
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		bearer: {Type: "http", Scheme: "bearer", Description: "A token of this program: loanserve_…"},
+		bearer: {Type: "http", Scheme: "bearer", Description: "A token of this program: loanserve_… or loansession_…"},
+		cookie: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A session, in a browser."},
 	}
 	return config
 }
@@ -155,4 +169,5 @@ func (s *Server) Close() {
 	s.StopWaiting()
 	s.intake.close()
 	s.tokens.close()
+	s.events.close()
 }

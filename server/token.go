@@ -15,7 +15,17 @@ import (
 // random bits, and the CRC-32 of all that stands before it. The fixed beginning
 // lets secret scanners find a leaked one, and the check lets a mistyped one be
 // refused without asking the database.
-const tokenPrefix = "loanserve_"
+const tokenPrefix tokenKind = "loanserve_"
+
+// The token of a session and that of a password reset are made alike, and begin
+// differently, so that none passes for another.
+const (
+	sessionPrefix tokenKind = "loansession_"
+	resetPrefix   tokenKind = "loanreset_"
+)
+
+// tokenKind is how the tokens of one kind begin.
+type tokenKind string
 
 const (
 	secretBytes  = 20
@@ -45,22 +55,24 @@ func HashTokenSecret(secret string) []byte {
 
 // FormatToken returns the bearer token for the row with the id, which must be
 // positive, and the secret of which it holds the hash.
-func FormatToken(id int64, secret string) string {
-	body := tokenPrefix + strconv.FormatInt(id, 10) + "_" + secret
+func FormatToken(id int64, secret string) string { return tokenPrefix.format(id, secret) }
+
+func (k tokenKind) format(id int64, secret string) string {
+	body := string(k) + strconv.FormatInt(id, 10) + "_" + secret
 	return body + tokenCheck(body)
 }
 
-// parseToken takes a token apart. It returns errNotToken for anything that
-// FormatToken does not make.
-func parseToken(token string) (id int64, secret string, err error) {
+// parse takes a token of the kind apart. It returns errNotToken for anything
+// that format does not make.
+func (k tokenKind) parse(token string) (id int64, secret string, err error) {
 	if len(token) < checkLength {
 		return 0, "", errNotToken
 	}
 	body, check := token[:len(token)-checkLength], token[len(token)-checkLength:]
-	number, secret, _ := strings.Cut(strings.TrimPrefix(body, tokenPrefix), "_")
+	number, secret, _ := strings.Cut(strings.TrimPrefix(body, string(k)), "_")
 	id, err = strconv.ParseInt(number, 10, 64)
 	if err != nil || id < 1 || len(secret) != secretLength || tokenCheck(body) != check ||
-		FormatToken(id, secret) != token {
+		k.format(id, secret) != token {
 		return 0, "", errNotToken
 	}
 	return id, secret, nil

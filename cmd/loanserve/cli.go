@@ -22,6 +22,7 @@ type cli struct {
 	Work    workCommand    `cmd:"" help:"Work jobs, and serve no API."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
 	Token   tokenCommand   `cmd:"" help:"Create, list and revoke the tokens of API clients."`
+	User    userCommand    `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	OpenAPI openAPICommand `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
 }
@@ -67,7 +68,10 @@ func (p *program) parse(args []string) (*command, int) {
 	exited := false
 	parser, err := kong.New(&c,
 		kong.Name("loanserve"), kong.Description(description),
-		kong.Vars{"scopes": strings.Join(allScopes(), ", ")},
+		kong.Vars{
+			"scopes": strings.Join(allScopes(), ", "), "roles": strings.Join(allRoles(), ", "),
+			"roleEnum": strings.Join(allRoles(), ","),
+		},
 		kong.Writers(p.stdout, p.stderr), kong.Exit(func(int) { exited = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(helpText),
 		kong.Resolvers(&settings{env: p.env}),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -25,11 +26,13 @@ type processOptions struct {
 	databaseURL string
 	poolSize    int
 	listen      address // "" serves no API
-	adminListen address
-	workers     int // 0 works no jobs
-	stopTimeout time.Duration
-	drainDelay  time.Duration
-	log         *slog.Logger
+	// trustedProxies are those whose X-Forwarded-For is believed.
+	trustedProxies []netip.Prefix
+	adminListen    address
+	workers        int // 0 works no jobs
+	stopTimeout    time.Duration
+	drainDelay     time.Duration
+	log            *slog.Logger
 
 	reversalApproval bool // of the API
 	changeApproval   bool // of the API
@@ -159,7 +162,7 @@ func (p *process) startAPI(ctx context.Context) (err error) {
 		return err
 	}
 	p.api, err = server.New(server.Options{
-		DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry,
+		DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry, TrustedProxies: p.trustedProxies,
 		ReversalApproval: p.reversalApproval, ChangeApproval: p.changeApproval,
 	})
 	if err != nil {

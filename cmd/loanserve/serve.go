@@ -3,14 +3,16 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 )
 
 // serveCommand serves the API, and works jobs as well when asked to.
 type serveCommand struct {
 	processFlags
 
-	Listen  address `default:"127.0.0.1:8080" placeholder:"ADDRESS" setting:"LOANSERVE_LISTEN" help:"Address of the API; 127.0.0.1:8080 otherwise."`
-	Workers count   `default:"0" placeholder:"N" setting:"LOANSERVE_WORKERS" help:"Also work jobs in this process, N payments at the same time; none otherwise."`
+	Listen       address          `default:"127.0.0.1:8080" placeholder:"ADDRESS" setting:"LOANSERVE_LISTEN" help:"Address of the API; 127.0.0.1:8080 otherwise."`
+	TrustedProxy []networkSetting `sep:"," placeholder:"NETWORK" setting:"LOANSERVE_TRUSTED_PROXIES" help:"Network of a proxy whose X-Forwarded-For is believed, such as 10.0.0.0/8, once for each; otherwise nobody's is."`
+	Workers      count            `default:"0" placeholder:"N" setting:"LOANSERVE_WORKERS" help:"Also work jobs in this process, N payments at the same time; none otherwise."`
 
 	ReversalApproval bool `setting:"LOANSERVE_REVERSAL_APPROVAL" help:"Reversals of payments wait until another principal than asked for them has approved."`
 	ChangeApproval   bool `setting:"LOANSERVE_CHANGE_APPROVAL" help:"Changes of rates and payments, and waivers of late charges, wait until another principal than asked for them has approved."`
@@ -21,6 +23,9 @@ func (s *serveCommand) Run(ctx context.Context, p *program, c *cli) error {
 	o := s.options(p.logger(c, slog.LevelDebug))
 	o.listen, o.workers = s.Listen, int(s.Workers)
 	o.reversalApproval, o.changeApproval = s.ReversalApproval, s.ChangeApproval
+	for _, n := range s.TrustedProxy {
+		o.trustedProxies = append(o.trustedProxies, netip.Prefix(n))
+	}
 	return runProcess(ctx, o)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,13 +33,20 @@ type apiToken struct {
 	Token      string     `json:"token,omitempty"`
 	Scopes     []string   `json:"scopes"`
 	CreatedAt  time.Time  `json:"created_at"`
+	UserID     *int64     `json:"user_id,omitempty"`
+	CIDRs      []string   `json:"cidrs,omitempty"`
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 }
 
 func tokenOf(row queries.ApiToken) apiToken {
+	var cidrs []string
+	for _, n := range row.Cidrs {
+		cidrs = append(cidrs, n.String())
+	}
 	return apiToken{
+		UserID: row.UserID, CIDRs: cidrs,
 		TokenID: row.ID, Name: row.Name, Scopes: row.Scopes, CreatedAt: row.CreatedAt.UTC(),
 		ExpiresAt: row.ExpiresAt, RevokedAt: row.RevokedAt, LastUsedAt: row.LastUsedAt,
 	}
@@ -47,10 +55,12 @@ func tokenOf(row queries.ApiToken) apiToken {
 type tokenCreateCommand struct {
 	databaseFlags
 
-	Name      string   `required:"" placeholder:"NAME" help:"Whose token it is, for people."`
-	Scope     []string `required:"" sep:"," placeholder:"SCOPE" help:"What it allows, once for each: ${scopes}."`
-	ExpiresIn lifetime `placeholder:"DURATION" help:"When it ends by itself, such as 90d or 12h; otherwise never."`
-	JSON      bool     `name:"json" help:"Print JSON."`
+	Name      string           `required:"" placeholder:"NAME" help:"Whose token it is, for people."`
+	Scope     []string         `required:"" sep:"," placeholder:"SCOPE" help:"What it allows, once for each: ${scopes}."`
+	User      string           `placeholder:"NAME" help:"The user it belongs to: it can do no more than he, and goes with him; otherwise nobody's."`
+	CIDR      []networkSetting `name:"cidr" sep:"," placeholder:"NETWORK" help:"Where it may be used, once for each; otherwise anywhere."`
+	ExpiresIn lifetime         `placeholder:"DURATION" help:"When it ends by itself, such as 90d or 12h; otherwise never."`
+	JSON      bool             `name:"json" help:"Print JSON."`
 }
 
 // allScopes lists the scopes there are.
@@ -87,9 +97,23 @@ func (t *tokenCreateCommand) Run(ctx context.Context, p *program) error {
 		at := time.Now().UTC().Add(time.Duration(t.ExpiresIn)).Truncate(time.Second)
 		arg.ExpiresAt = &at
 	}
-	row, err := queries.New(pool).InsertAPIToken(ctx, arg)
+	for _, n := range t.CIDR {
+		arg.Cidrs = append(arg.Cidrs, netip.Prefix(n))
+	}
+	if t.User != "" {
+		user, err := findUser(ctx, pool, t.User)
+		if err != nil {
+			return err
+		}
+		arg.UserID = &user.ID
+	}
+	var row queries.ApiToken
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		row, err = server.CreateToken(ctx, tx, server.Operator, arg)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("store token: %w", err)
+		return err
 	}
 	token := tokenOf(row)
 	token.Token = server.FormatToken(row.ID, secret)
@@ -163,16 +187,16 @@ func (t *tokenRevokeCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer pool.Close()
-	q := queries.New(pool)
-	row, err := q.MarkAPITokenRevoked(ctx, t.ID)
-	if errors.Is(err, pgx.ErrNoRows) {
-		row, err = q.GetAPIToken(ctx, t.ID)
-	}
+	var row queries.ApiToken
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		row, err = server.RevokeToken(ctx, tx, server.Operator, t.ID)
+		return err
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("there is no token %d", t.ID)
 	}
 	if err != nil {
-		return fmt.Errorf("revoke token: %w", err)
+		return err
 	}
 	if t.JSON {
 		return printJSON(p.stdout, tokenOf(row))

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
 	"loanserve/internal/database"
+	"loanserve/server"
 )
 
 // The types of settings. Each refuses what it does not take, with words that
@@ -98,6 +100,16 @@ func (f *logFormat) UnmarshalText(text []byte) error {
 	default:
 		return errors.New("must be json or text")
 	}
+}
+
+// networkSetting is a network such as 10.0.0.0/8, or one address.
+type networkSetting netip.Prefix
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (n *networkSetting) UnmarshalText(text []byte) error {
+	p, err := server.ParseNetwork(string(text))
+	*n = networkSetting(p)
+	return err
 }
 
 // lifetime is how long a token is good for: 90d, 12h, 30m.

@@ -1,0 +1,31 @@
+package server
+
+import "slices"
+
+// RoleAdmin is the role that manages users.
+const RoleAdmin = "admin"
+
+// reading is what everybody with a role may see of servicing.
+var reading = []string{ScopeLoansRead, ScopePaymentsRead, ScopeRunsRead}
+
+// Roles lists every role of people with the scopes it gives. Whoever submits
+// payments cannot reverse them: nobody is operator and approver, which the
+// database enforces, and nobody changes his own roles. An admin manages people
+// and touches no money. A test checks that every scope is somebody's.
+var Roles = map[string][]string{
+	"viewer":   reading,
+	"operator": append([]string{ScopeLoansWrite, ScopeLoansClose, ScopePaymentsWrite}, reading...),
+	"approver": append([]string{ScopePaymentsReverse}, reading...),
+	"auditor":  append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
+	RoleAdmin:  {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
+}
+
+// scopesOf returns what somebody with the roles may do.
+func scopesOf(roles []string) []string {
+	var scopes []string
+	for _, role := range roles {
+		scopes = append(scopes, Roles[role]...)
+	}
+	slices.Sort(scopes)
+	return slices.Compact(scopes)
+}
