@@ -30,6 +30,9 @@ func kinds() map[string]string {
 		PostBatchChunkArgs{}.Kind():   QueueBatches,
 		CloseDayArgs{}.Kind():         QueueCycle,
 		CloseDayChunkArgs{}.Kind():    QueueCycle,
+
+		CleanUpSessionsArgs{}.Kind():    QueueHousekeeping,
+		PruneLoginAttemptsArgs{}.Kind(): QueueHousekeeping,
 	}
 }
 
@@ -46,6 +49,7 @@ type Metrics struct {
 	payments *prometheus.CounterVec
 	closed   *prometheus.CounterVec
 	rescued  *prometheus.CounterVec
+	purges   purgeMetrics
 }
 
 // NewMetrics registers the job metrics.
@@ -84,6 +88,7 @@ func NewMetrics(reg prometheus.Registerer, log *slog.Logger) *Metrics {
 			Help: "Jobs given back to the queue because the worker that ran them died.",
 		}, byKind),
 	}
+	m.purges = newPurgeMetrics(reg)
 	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.closed, m.rescued)
 	m.create()
 	return m

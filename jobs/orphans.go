@@ -23,6 +23,7 @@ func orphanKinds() []string {
 	return []string{
 		PostPaymentArgs{}.Kind(), PostPaymentChunkArgs{}.Kind(), ReversePaymentArgs{}.Kind(), PostBatchChunkArgs{}.Kind(),
 		CloseDayArgs{}.Kind(), CloseDayChunkArgs{}.Kind(),
+		CleanUpSessionsArgs{}.Kind(), PruneLoginAttemptsArgs{}.Kind(),
 	}
 }
 

@@ -37,8 +37,11 @@ type Config struct {
 	// PaymentWorkers is how many payment jobs run at the same time. They are
 	// posted in sets, so that more of them need no more connections.
 	PaymentWorkers int
-	Metrics        *Metrics
-	Log            *slog.Logger
+	// Housekeeping says how long what is purged by itself stays; nil leaves it to
+	// others to ask for it.
+	Housekeeping *Housekeeping
+	Metrics      *Metrics
+	Log          *slog.Logger
 }
 
 // Worker works the queues until it is stopped.
@@ -78,6 +81,12 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := river.AddWorkerSafely(workers, &CloseDayChunk{DB: pool, Metrics: c.Metrics}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
+	if err := river.AddWorkerSafely(workers, &CleanUpSessions{DB: pool, Metrics: c.Metrics}); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(workers, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics}); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		ID:      c.ID,
 		Schema:  Schema,
@@ -88,7 +97,10 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 			QueuePayments: {MaxWorkers: c.PaymentWorkers},
 			QueueBatches:  {MaxWorkers: batchWorkers},
 			QueueCycle:    {MaxWorkers: cycleWorkers},
+
+			QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
 		},
+		PeriodicJobs:         c.periodicJobs(),
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPoll,
@@ -103,6 +115,15 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		client: client, post: post, chunk: chunk, log: c.Log,
 		alive: &aliveness{name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics},
 	}, nil
+}
+
+// periodicJobs is the table of what is done by the clock.
+func (c Config) periodicJobs() []*river.PeriodicJob {
+	var table []*river.PeriodicJob
+	if c.Housekeeping != nil {
+		table = append(table, c.Housekeeping.periodic()...)
+	}
+	return table
 }
 
 // Start begins to work jobs and returns once the worker is known to be alive.

@@ -38,8 +38,14 @@ func newProcess(t *testing.T, db *testdb.DB) process {
 
 func (p process) start(t *testing.T, db *testdb.DB) *jobs.Worker {
 	t.Helper()
+	return p.startWith(t, db, nil)
+}
+
+// startWith starts a worker that keeps house by itself.
+func (p process) startWith(t *testing.T, db *testdb.DB, housekeeping *jobs.Housekeeping) *jobs.Worker {
+	t.Helper()
 	worker, err := jobs.NewWorker(db.App, jobs.Config{
-		ID: "", PaymentWorkers: 8, Metrics: p.metrics, Log: slog.New(slog.DiscardHandler),
+		ID: "", PaymentWorkers: 8, Housekeeping: housekeeping, Metrics: p.metrics, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	require.NoError(t, worker.Start(t.Context()))

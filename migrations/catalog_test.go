@@ -111,10 +111,13 @@ reach (start, oid, way) AS (
 SELECT way FROM reach WHERE oid IN (SELECT oid FROM servicing)`,
 		plants: []plant{
 			{`ALTER TABLE payments ADD user_id bigint REFERENCES users ON DELETE CASCADE`, "users -> payments"},
-			{`CREATE TABLE teams (id bigint PRIMARY KEY);
+			{
+				`CREATE TABLE teams (id bigint PRIMARY KEY);
 			  ALTER TABLE users ADD team_id bigint REFERENCES teams ON DELETE CASCADE;
 			  ALTER TABLE api_tokens ADD second_user_id bigint REFERENCES users ON DELETE CASCADE;
-			  ALTER TABLE loans ADD token_id bigint REFERENCES api_tokens ON DELETE SET NULL`, "teams -> users -> api_tokens -> loans"},
+			  ALTER TABLE loans ADD token_id bigint REFERENCES api_tokens ON DELETE SET NULL`,
+				"teams -> users -> api_tokens -> loans",
+			},
 		},
 	},
 
@@ -130,8 +133,11 @@ FROM wanted w FULL JOIN (SELECT * FROM pg_constraint WHERE contype = 'f' AND con
   ON conname = w.name
 WHERE confdeltype IS DISTINCT FROM rule::"char"`,
 		plants: []plant{
-			{`ALTER TABLE login_attempts DROP CONSTRAINT login_attempts_user_id_fkey,
-			  ADD CONSTRAINT login_attempts_user_id_fkey FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE`, "login_attempts_user_id_fkey"},
+			{
+				`ALTER TABLE login_attempts DROP CONSTRAINT login_attempts_user_id_fkey,
+			  ADD CONSTRAINT login_attempts_user_id_fkey FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE`,
+				"login_attempts_user_id_fkey",
+			},
 			{`ALTER TABLE auth_events DROP CONSTRAINT auth_events_target_user_id_fkey`, "auth_events_target_user_id_fkey"},
 			{`CREATE TABLE notes (id bigint PRIMARY KEY, user_id bigint REFERENCES users)`, "notes_user_id_fkey"},
 		},
@@ -365,7 +371,8 @@ WHERE relnamespace IN ('public'::regnamespace, 'river'::regnamespace) AND CASE
 	"a reader sees all but credentials": {
 		query: `
 SELECT format('%s.%s: %s', relname, attname, CASE WHEN secret THEN 'seen' ELSE 'not seen' END)
-FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (SELECT attname IN ('token_hash', 'password_hash')) s (secret)
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid,
+  LATERAL (SELECT attname IN ('token_hash', 'password_hash')) s (secret)
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped
   AND has_column_privilege('loanserve_readonly', attrelid, attnum, 'SELECT') = secret`,
 		plants: []plant{

@@ -19,22 +19,24 @@ FOR NO KEY UPDATE OF r;
 -- name: GetRunPurge :one
 SELECT * FROM run_purges WHERE run_id = $1;
 
--- ListRunPurges returns the same of several runs.
---
--- name: ListRunPurges :many
-SELECT * FROM run_purges WHERE run_id = ANY (@run_ids::uuid[]) ORDER BY run_id LIMIT 1000;
-
 -- MarkPurgeStarted starts a run that is to delete so many rows.
 --
 -- name: MarkPurgeStarted :exec
 UPDATE runs SET status = 'running', started_at = now(), total = @total WHERE id = @id AND status = 'requested';
 
--- MarkPurgeProgress counts deleted rows into their run, in the transaction that
--- deletes them.
+-- MarkPurgeProgress counts rows into their run, in the transaction that deletes
+-- them.
 --
 -- name: MarkPurgeProgress :exec
-UPDATE runs SET total = greatest(total, done + @deleted), done = done + @deleted, changed = changed + @deleted
+UPDATE runs SET total = greatest(total, done + @seen), done = done + @seen, changed = changed + @deleted
 WHERE id = @id AND status = 'running';
+
+-- MarkPurgeFailed ends a run that could not do what it was asked.
+--
+-- name: MarkPurgeFailed :exec
+UPDATE runs SET status = 'failed', started_at = coalesce(started_at, now()), finished_at = clock_timestamp(),
+  total = done, findings = @findings
+WHERE id = @id AND finished_at IS NULL;
 
 -- MarkPurgeFinished ends a run with what it leaves, and returns how long it took.
 --

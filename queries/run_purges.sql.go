@@ -58,37 +58,6 @@ func (q *Queries) InsertRunPurge(ctx context.Context, arg InsertRunPurgeParams) 
 	return i, err
 }
 
-const listRunPurges = `-- name: ListRunPurges :many
-SELECT run_id, before_at, dry_run, remaining, oldest_at FROM run_purges WHERE run_id = ANY ($1::uuid[]) ORDER BY run_id LIMIT 1000
-`
-
-// ListRunPurges returns the same of several runs.
-func (q *Queries) ListRunPurges(ctx context.Context, runIds []uuid.UUID) ([]RunPurge, error) {
-	rows, err := q.db.Query(ctx, listRunPurges, runIds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []RunPurge{}
-	for rows.Next() {
-		var i RunPurge
-		if err := rows.Scan(
-			&i.RunID,
-			&i.BeforeAt,
-			&i.DryRun,
-			&i.Remaining,
-			&i.OldestAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const lockRunPurge = `-- name: LockRunPurge :one
 SELECT r.id, r.kind, r.as_of_on, r.status, r.total, r.done, r.changed, r.failed_count, r.requested_by, r.idempotency_key, r.request_hash, r.created_at, r.started_at, r.finished_at, r.findings, p.before_at, p.dry_run FROM runs r JOIN run_purges p ON p.run_id = r.id
 WHERE r.id = $1 AND r.finished_at IS NULL
@@ -127,6 +96,18 @@ func (q *Queries) LockRunPurge(ctx context.Context, id uuid.UUID) (LockRunPurgeR
 	return i, err
 }
 
+const markPurgeFailed = `-- name: MarkPurgeFailed :exec
+UPDATE runs SET status = 'failed', started_at = coalesce(started_at, now()), finished_at = clock_timestamp(),
+  total = done, findings = $1
+WHERE id = $2 AND finished_at IS NULL
+`
+
+// MarkPurgeFailed ends a run that could not do what it was asked.
+func (q *Queries) MarkPurgeFailed(ctx context.Context, findings []byte, iD uuid.UUID) error {
+	_, err := q.db.Exec(ctx, markPurgeFailed, findings, iD)
+	return err
+}
+
 const markPurgeFinished = `-- name: MarkPurgeFinished :one
 WITH purge AS (
   UPDATE run_purges SET remaining = $2, oldest_at = $3 WHERE run_id = $1
@@ -151,14 +132,20 @@ func (q *Queries) MarkPurgeFinished(ctx context.Context, arg MarkPurgeFinishedPa
 }
 
 const markPurgeProgress = `-- name: MarkPurgeProgress :exec
-UPDATE runs SET total = greatest(total, done + $1), done = done + $1, changed = changed + $1
-WHERE id = $2 AND status = 'running'
+UPDATE runs SET total = greatest(total, done + $1), done = done + $1, changed = changed + $2
+WHERE id = $3 AND status = 'running'
 `
 
-// MarkPurgeProgress counts deleted rows into their run, in the transaction that
-// deletes them.
-func (q *Queries) MarkPurgeProgress(ctx context.Context, deleted int64, iD uuid.UUID) error {
-	_, err := q.db.Exec(ctx, markPurgeProgress, deleted, iD)
+type MarkPurgeProgressParams struct {
+	Seen    int64
+	Deleted int64
+	ID      uuid.UUID
+}
+
+// MarkPurgeProgress counts rows into their run, in the transaction that deletes
+// them.
+func (q *Queries) MarkPurgeProgress(ctx context.Context, arg MarkPurgeProgressParams) error {
+	_, err := q.db.Exec(ctx, markPurgeProgress, arg.Seen, arg.Deleted, arg.ID)
 	return err
 }
 

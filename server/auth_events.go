@@ -110,7 +110,8 @@ func (l *eventLog) observe(r *http.Request, req *request, route string, status i
 		return
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusTooManyRequests:
 		e.kind = eventRefused
-	case req.told && status < http.StatusBadRequest, req.principal == nil, r.Method == http.MethodGet, r.Method == http.MethodHead:
+	case req.principal == nil, r.Method == http.MethodGet, r.Method == http.MethodHead,
+		req.told && status < http.StatusBadRequest:
 		return
 	}
 	l.add(e)

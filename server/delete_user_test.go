@@ -74,8 +74,9 @@ func TestDeleteTangledUsers(t *testing.T) {
 	require.Equal(t, attempts, l.count(t, `SELECT count(*) FROM login_attempts`))
 	require.Equal(t, payments, l.count(t, `SELECT count(*) FROM payments`))
 	require.Equal(t, books, l.count(t, `SELECT count(*) FROM transactions`))
-	require.Equal(t, people, l.count(t, fmt.Sprintf(`SELECT count(DISTINCT target) FROM auth_events WHERE kind = 'user_deleted'
-		AND actor_user_id = %d AND target_user_id IS NULL AND details->>'full_name' = 'Person ' || target_name
+	require.Equal(t, people, l.count(t, fmt.Sprintf(`SELECT count(DISTINCT target) FROM auth_events
+		WHERE kind = 'user_deleted' AND actor_user_id = %d AND target_user_id IS NULL
+		AND details->>'full_name' = 'Person ' || target_name
 		AND details->'roles' ? 'auditor'`, root.ID)))
 	l.requireNothingOrphaned(t)
 	require.Equal(t, 0, l.count(t, `SELECT count(*) FROM sessions WHERE user_id NOT IN (SELECT id FROM users)`))
@@ -113,12 +114,14 @@ func (l *live) tangle(t *testing.T, random *rand.Rand, users []queries.User, loa
 		case 3:
 			as(http.MethodPost, userPath(other.ID, "/networks"), `{"ip":"192.0.2.0/24","label":"net"}`)
 		case 4:
-			as(http.MethodPost, fmt.Sprintf("/v1/loans/%d/payments", loan.ID), paymentBody, "Idempotency-Key", fmt.Sprint("k", n))
+			payments := fmt.Sprintf("/v1/loans/%d/payments", loan.ID)
+			as(http.MethodPost, payments, paymentBody, "Idempotency-Key", fmt.Sprint("k", n))
 		case 5:
 			secret := server.NewTokenSecret()
 			require.NoError(t, pgx.BeginFunc(t.Context(), l.db.App, func(tx pgx.Tx) error {
 				_, err := server.CreateToken(t.Context(), tx, anOperator, queries.InsertAPITokenParams{
-					Name: "of " + u.Name, TokenHash: server.HashTokenSecret(secret), Scopes: []string{server.ScopeLoansRead}, UserID: &u.ID,
+					Name: "of " + u.Name, TokenHash: server.HashTokenSecret(secret),
+					Scopes: []string{server.ScopeLoansRead}, UserID: &u.ID,
 				})
 				return err
 			}))

@@ -94,10 +94,11 @@ func CloseWaiters(w *waiters) { w.close() }
 func TokenTable(
 	get func(context.Context, int64) (queries.ApiToken, error), markUsed func(context.Context, int64) error,
 ) tokenTable {
-	return tokenTable{markUsed: markUsed, get: func(ctx context.Context, id int64) (queries.GetAPITokenWithOwnerRow, error) {
+	withOwner := func(ctx context.Context, id int64) (queries.GetAPITokenWithOwnerRow, error) {
 		token, err := get(ctx, id)
 		return queries.GetAPITokenWithOwnerRow{ApiToken: token}, err
-	}}
+	}
+	return tokenTable{get: withOwner, markUsed: markUsed}
 }
 
 // API returns the huma API.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -82,10 +83,8 @@ func (u Users) keepAnAdmin(ctx context.Context, id int64) error {
 	if err != nil {
 		return fmt.Errorf("list roles: %w", err)
 	}
-	for _, role := range roles {
-		if role == RoleAdmin {
-			return ErrLastAdmin
-		}
+	if slices.Contains(roles, RoleAdmin) {
+		return ErrLastAdmin
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ type run struct {
 	CreatedAt   time.Time         `json:"created_at"`
 	StartedAt   time.Time         `json:"started_at,omitzero"`
 	FinishedAt  time.Time         `json:"finished_at,omitzero"`
+	Purge       *runPurge         `json:"purge,omitzero" nullable:"false" doc:"Of a run that deletes rows, which are what total, done and changed count then; not in lists of runs."`
 	Findings    []runFinding      `json:"findings,omitzero" doc:"The loans that could not be done, about a thousand at most; not in lists of runs."`
 }
 
@@ -106,7 +107,7 @@ func (s *Server) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, er
 	if err := json.Unmarshal(row.Findings, &out.Body.Findings); err != nil {
 		return nil, fmt.Errorf("read findings of run %s: %w", row.ID, err)
 	}
-	return out, nil
+	return out, s.showPurge(ctx, &out.Body)
 }
 
 func (s *Server) findRun(ctx context.Context, id uuid.UUID) (queries.Run, error) {

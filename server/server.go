@@ -98,6 +98,7 @@ func New(o Options) (*Server, error) {
 	s.routeBalances()
 	s.runs = newWaiters(q.ListFinishedRuns, o.Log)
 	s.routeDayCloses()
+	s.routePurges()
 	s.routeRuns()
 	return s, s.routeDocs()
 }

@@ -219,7 +219,10 @@ func TestCrossSiteWrites(t *testing.T) {
 		return w.Code
 	}
 	for _, foreign := range [][]string{
-		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"},
+		{"Sec-Fetch-Site", "cross-site"},
+		{"Sec-Fetch-Site", "same-site"},
+		{"Origin", "https://evil.example"},
+		{"Origin", "null"},
 	} {
 		require.Equal(t, 403, pay(append(foreign, "Cookie", cookie)...), foreign)
 		w := l.anonymous(http.MethodPost, "/v1/sessions", loginBody("pat", goodPassword), foreign...)

@@ -203,7 +203,9 @@ func (s *Server) allowPasswordReset(ctx context.Context, in *UserRef) (*password
 
 // AllowReset lets a user set his password by a token of which this is the hash.
 // It returns ErrNoUser.
-func (u Users) AllowReset(ctx context.Context, actor Actor, id int64, hash []byte) (row queries.PasswordReset, err error) {
+func (u Users) AllowReset(
+	ctx context.Context, actor Actor, id int64, hash []byte,
+) (row queries.PasswordReset, err error) {
 	user, err := u.lock(ctx, id)
 	if err != nil {
 		return row, err

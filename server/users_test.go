@@ -103,8 +103,11 @@ func TestUsersAreRefused(t *testing.T) {
 	machine := l.newToken(t, server.ScopeUsersRead)
 	for _, token := range []string{op, machine} {
 		for _, try := range [][2]string{
-			{http.MethodPost, "/v1/users"}, {http.MethodDelete, "/v1/users/1"}, {http.MethodPut, "/v1/users/1/roles/admin"},
-			{http.MethodPost, "/v1/users/1/networks"}, {http.MethodPost, "/v1/users/1/password-resets"},
+			{http.MethodPost, "/v1/users"},
+			{http.MethodDelete, "/v1/users/1"},
+			{http.MethodPut, "/v1/users/1/roles/admin"},
+			{http.MethodPost, "/v1/users/1/networks"},
+			{http.MethodPost, "/v1/users/1/password-resets"},
 		} {
 			refused(t, l.as(token, try[0], try[1], ""), 403, "forbidden")
 		}
@@ -235,7 +238,8 @@ func TestPasswordResets(t *testing.T) {
 	session := l.logIn(t, "pat", goodPassword)
 
 	token = answer(t, l.as(admin, http.MethodPost, resets, ""), 201)["token"].(string)
-	l.super(t, `UPDATE password_resets SET created_at = now() - interval '1 hour', expires_at = now() - interval '1 second'`)
+	l.super(t, `UPDATE password_resets
+		SET created_at = now() - interval '1 hour', expires_at = now() - interval '1 second'`)
 	require.Equal(t, 401, set(token, "another good one"))
 	token = answer(t, l.as(admin, http.MethodPost, resets, ""), 201)["token"].(string)
 	require.Equal(t, 204, set(token, "another good one"))
@@ -281,7 +285,8 @@ func TestTokensOfUsers(t *testing.T) {
 
 	past := time.Now().Add(-time.Second)
 	expired := make(func(arg *queries.InsertAPITokenParams) { later := past.Add(time.Hour); arg.ExpiresAt = &later })
-	l.super(t, `UPDATE api_tokens SET created_at = $1::timestamptz - interval '1 hour', expires_at = $1 WHERE id = 3`, past)
+	l.super(t, `UPDATE api_tokens SET created_at = $1::timestamptz - interval '1 hour', expires_at = $1
+		WHERE id = 3`, past)
 	require.Equal(t, 401, get(expired, "10.1.1.1"))
 	require.Contains(t, l.events(t, "request_refused"), "token:3 401 /v1/loans")
 

@@ -36,10 +36,12 @@ type databaseFlags struct {
 type processFlags struct {
 	databaseFlags
 
-	AdminListen address       `default:"127.0.0.1:8081" placeholder:"ADDRESS" setting:"LOANSERVE_ADMIN_LISTEN" help:"Address of /livez, /readyz, /metrics and /debug/pprof, which must not be reachable from outside; 127.0.0.1:8081 otherwise."`
-	PoolSize    count         `default:"20" placeholder:"N" setting:"LOANSERVE_POOL_SIZE" help:"Most database connections of this process; 20 otherwise. Payments are posted in sets, so that more workers need no more of them."`
-	StopTimeout time.Duration `default:"30s" placeholder:"DURATION" setting:"LOANSERVE_STOP_TIMEOUT" help:"How long requests and jobs may take to finish after SIGTERM before they are cut off; 30s otherwise."`
-	DrainDelay  time.Duration `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
+	AdminListen      address       `default:"127.0.0.1:8081" placeholder:"ADDRESS" setting:"LOANSERVE_ADMIN_LISTEN" help:"Address of /livez, /readyz, /metrics and /debug/pprof, which must not be reachable from outside; 127.0.0.1:8081 otherwise."`
+	PoolSize         count         `default:"20" placeholder:"N" setting:"LOANSERVE_POOL_SIZE" help:"Most database connections of this process; 20 otherwise. Payments are posted in sets, so that more workers need no more of them."`
+	StopTimeout      time.Duration `default:"30s" placeholder:"DURATION" setting:"LOANSERVE_STOP_TIMEOUT" help:"How long requests and jobs may take to finish after SIGTERM before they are cut off; 30s otherwise."`
+	SessionGrace     lifetime      `default:"24h" placeholder:"DURATION" setting:"LOANSERVE_SESSION_GRACE" help:"How long sessions that have ended are kept before workers delete them; 24h otherwise."`
+	AttemptRetention retention     `default:"90d" placeholder:"DURATION" setting:"LOANSERVE_LOGIN_ATTEMPT_RETENTION" help:"How long attempts to log in are kept before workers delete them, at least 24h; 90d otherwise."`
+	DrainDelay       time.Duration `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
 }
 
 const description = `LoanServe services mortgage loans: HTTP clients submit requests, workers

@@ -30,9 +30,11 @@ type processOptions struct {
 	trustedProxies []netip.Prefix
 	adminListen    address
 	workers        int // 0 works no jobs
-	stopTimeout    time.Duration
-	drainDelay     time.Duration
-	log            *slog.Logger
+	// housekeeping is how long what is purged by itself stays; nil purges nothing.
+	housekeeping *jobs.Housekeeping
+	stopTimeout  time.Duration
+	drainDelay   time.Duration
+	log          *slog.Logger
 
 	reversalApproval bool // of the API
 	changeApproval   bool // of the API

@@ -4,6 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"time"
+
+	"loanserve/jobs"
 )
 
 // serveCommand serves the API, and works jobs as well when asked to.
@@ -55,6 +58,9 @@ func (w *workCommand) Run(ctx context.Context, p *program, c *cli) error {
 func (f *processFlags) options(log *slog.Logger) processOptions {
 	return processOptions{
 		databaseURL: string(f.DatabaseURL), poolSize: int(f.PoolSize), adminListen: f.AdminListen,
+		housekeeping: &jobs.Housekeeping{
+			SessionGrace: time.Duration(f.SessionGrace), AttemptRetention: time.Duration(f.AttemptRetention),
+		},
 		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
 	}
 }

@@ -25,12 +25,14 @@ func TestUserCommands(t *testing.T) {
 		require.NotContains(t, got.stdout+got.stderr, "battery")
 		return got
 	}
-	got := try(exitOK, "create", "--name", "root", "--full-name", "Root Admin", "--admin", "--password-file", file, "--json")
+	got := try(exitOK, "create", "--name", "root", "--full-name", "Root Admin", "--admin",
+		"--password-file", file, "--json")
 	var created person
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &created))
 	require.Equal(t, []string{"admin"}, created.Roles)
 	try(exitOK, "create", "--name", "pat", "--full-name", "Pat", "--role", "viewer,operator", "--password-file", file)
-	require.Contains(t, try(exitFailure, "create", "--name", "pat", "--full-name", "Pat", "--password-file", file).stderr, "belongs to another user")
+	got = try(exitFailure, "create", "--name", "pat", "--full-name", "Pat", "--password-file", file)
+	require.Contains(t, got.stderr, "belongs to another user")
 
 	try(exitOK, "grant", "PAT", "auditor")
 	try(exitFailure, "grant", "pat", "approver") // He is operator.
@@ -91,8 +93,10 @@ func TestPasswordsOfUsers(t *testing.T) {
 		require.NotContains(t, got.stdout+got.stderr, "secret", name)
 	}
 	for _, args := range [][]string{
-		{"--name", "Pat", "--full-name", "Pat"}, {"--name", "pat", "--full-name", ""},
-		{"--name", "pat", "--full-name", "Pat", "--role", "root"}, {"--name", "pat", "--full-name", "Pat", "--password", "x"},
+		{"--name", "Pat", "--full-name", "Pat"},
+		{"--name", "pat", "--full-name", ""},
+		{"--name", "pat", "--full-name", "Pat", "--role", "root"},
+		{"--name", "pat", "--full-name", "Pat", "--password", "x"},
 	} {
 		got := runWith(t.Context(), env, append([]string{"user", "create"}, args...)...)
 		require.Equal(t, exitUsage, got.code, args)

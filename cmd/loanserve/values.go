@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"loanserve/internal/database"
+	"loanserve/jobs"
 	"loanserve/server"
 )
 
@@ -110,6 +111,23 @@ func (n *networkSetting) UnmarshalText(text []byte) error {
 	p, err := server.ParseNetwork(string(text))
 	*n = networkSetting(p)
 	return err
+}
+
+// retention is how long attempts to log in are kept: no shorter than the throttle
+// counts them.
+type retention lifetime
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *retention) UnmarshalText(text []byte) error {
+	var l lifetime
+	if err := l.UnmarshalText(text); err != nil {
+		return err
+	}
+	if time.Duration(l) < jobs.LockoutWindow {
+		return errors.New("must be 24h or more: the throttle of logins counts as far back")
+	}
+	*r = retention(l)
+	return nil
 }
 
 // lifetime is how long a token is good for: 90d, 12h, 30m.

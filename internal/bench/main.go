@@ -24,6 +24,8 @@ type options struct {
 	rounds   int
 	clients  int
 	conns    int
+
+	purgeRows int
 }
 
 func main() {
@@ -33,6 +35,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, after one that is not counted")
 	flag.IntVar(&o.clients, "clients", 16, "database clients of the raw posting limit")
 	flag.IntVar(&o.conns, "connections", 64, "HTTP connections")
+	flag.IntVar(&o.purgeRows, "purge-rows", 400_000, "sessions, and login attempts, of which half are purged; 0 for none")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -52,7 +55,7 @@ func run(ctx context.Context, o options) error {
 	defer b.close()
 
 	table := newTable(o.rounds)
-	for round := range o.rounds + 1 {
+	for round := range o.counted() {
 		fmt.Fprintf(os.Stderr, "round %d of %d%s\n", round, o.rounds, warmUp(round))
 		for _, m := range b.measurements() {
 			rate, err := m.measure(ctx)
@@ -64,8 +67,19 @@ func run(ctx context.Context, o options) error {
 			}
 		}
 	}
-	table.print(os.Stdout)
-	return b.checkBooks(ctx)
+	if o.rounds > 0 {
+		table.print(os.Stdout)
+	}
+	return errors.Join(b.purges(ctx, os.Stdout), b.checkBooks(ctx))
+}
+
+// counted is how many rounds there are, with the one that is not counted. None
+// leaves only the purges.
+func (o options) counted() int {
+	if o.rounds == 0 {
+		return 0
+	}
+	return o.rounds + 1
 }
 
 func warmUp(round int) string {
