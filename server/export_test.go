@@ -44,6 +44,7 @@ type Problem = problem
 // AccountPause is the throttle's.
 var (
 	HashPasswordAt = hashPassword
+	ParseHash      = parseHash
 	AccountPause   = accountPause
 	ScopesOf       = scopesOf
 )

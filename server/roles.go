@@ -14,7 +14,7 @@ var reading = []string{ScopeLoansRead, ScopePaymentsRead, ScopeRunsRead}
 // and touches no money. A test checks that every scope is somebody's.
 var Roles = map[string][]string{
 	"viewer":   reading,
-	"operator": append([]string{ScopeLoansWrite, ScopeLoansClose, ScopePaymentsWrite}, reading...),
+	"operator": append([]string{ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite}, reading...),
 	"approver": append([]string{ScopePaymentsReverse}, reading...),
 	"auditor":  append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
 	RoleAdmin:  {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
