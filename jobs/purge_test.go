@@ -309,12 +309,12 @@ func TestPurgesUseIndexes(t *testing.T) {
 func TestPurgesGoOn(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
-	attempts(t, db, 12_000, 91, "wrong_password")
+	attempts(t, db, 5_000, 91, "wrong_password")
 	run := ask(t, db, queries.RunKindPruneLoginAttempts, 90*aDay, false)
 	worker := rivertest.NewWorker(t, riverpgxv5.New(db.App), &river.Config{Schema: jobs.Schema},
 		&jobs.PruneLoginAttempts{DB: db.App, Metrics: newMetrics(), Batches: 2})
 	want := []queries.RunStatus{queries.RunStatusRunning, queries.RunStatusRunning, queries.RunStatusFinished}
-	for i, done := range []int64{5_000, 12_000, 12_000} {
+	for i, done := range []int64{2_000, 5_000, 5_000} {
 		tx, err := db.App.Begin(t.Context())
 		require.NoError(t, err)
 		_, err = worker.Work(t.Context(), t, tx, jobs.PruneLoginAttemptsArgs{RunID: run.ID}, nil)
