@@ -63,7 +63,7 @@ func TestDeleteTangledUsers(t *testing.T) {
 
 	random.Shuffle(people, func(i, j int) { users[i], users[j] = users[j], users[i] })
 	for i, u := range users {
-		w := l.as(admin, http.MethodDelete, userPath(u.ID, ""), "")
+		w := l.as(admin).call(http.MethodDelete, userPath(u.ID, ""), "")
 		require.Equal(t, http.StatusNoContent, w.Code, "the %dth of them: %s", i, w.Body.String())
 	}
 	server.WriteEvents(l.Server)
@@ -83,7 +83,7 @@ func TestDeleteTangledUsers(t *testing.T) {
 	require.Equal(t, 0, l.count(t, `SELECT count(*) FROM api_tokens WHERE user_id IS NOT NULL`))
 
 	// The last one in place goes on working.
-	answer(t, l.as(admin, http.MethodGet, "/v1/users", ""), 200)
+	answer(t, l.as(admin).call(http.MethodGet, "/v1/users", ""), 200)
 }
 
 func pick[T any](random *rand.Rand, of ...T) T { return of[random.IntN(len(of))] }
@@ -100,7 +100,7 @@ func (l *live) tangle(t *testing.T, random *rand.Rand, users []queries.User, loa
 			if sessions[u.ID] == "" {
 				sessions[u.ID] = l.logIn(t, u.Name, goodPassword)
 			}
-			w := l.as(sessions[u.ID], method, target, body, header...)
+			w := l.as(sessions[u.ID]).call(method, target, body, header...)
 			require.Less(t, w.Code, 500, w.Body.String())
 		}
 		switch random.IntN(9) {

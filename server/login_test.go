@@ -203,7 +203,7 @@ func TestLogInFailsClosed(t *testing.T) {
 	refused(t, w, 400, "malformed") // A trusted proxy that names nobody.
 	token := answer(t, l.anonymous(http.MethodPost, "/v1/sessions", loginBody("pat", goodPassword),
 		"X-Forwarded-For", "203.0.113.7"), 201)["token"].(string)
-	refused(t, l.as(token, http.MethodGet, "/v1/loans", "", "X-Forwarded-For", "garbage"), 400, "malformed")
+	refused(t, l.as(token).call(http.MethodGet, "/v1/loans", "", "X-Forwarded-For", "garbage"), 400, "malformed")
 
 	l.super(t, `ALTER TABLE login_attempts RENAME TO elsewhere`)
 	w = l.anonymous(http.MethodPost, "/v1/sessions", loginBody("pat", goodPassword), "X-Forwarded-For", "203.0.113.7")
@@ -211,7 +211,7 @@ func TestLogInFailsClosed(t *testing.T) {
 	l.db.App.Close()
 	w = l.anonymous(http.MethodPost, "/v1/sessions", loginBody("pat", goodPassword), "X-Forwarded-For", "203.0.113.7")
 	refused(t, w, 503, "unavailable")
-	w = l.as(token, http.MethodGet, "/v1/loans", "", "X-Forwarded-For", "203.0.113.7")
+	w = l.as(token).call(http.MethodGet, "/v1/loans", "", "X-Forwarded-For", "203.0.113.7")
 	refused(t, w, 503, "unavailable")
 }
 

@@ -65,11 +65,6 @@ func (l *live) logInBrowser(t *testing.T, name string, header ...string) string 
 	return cookie
 }
 
-// as sends a request with the token of a session.
-func (l *live) as(token, method, target, body string, header ...string) *httptest.ResponseRecorder {
-	return l.call(method, target, body, append(header, "Authorization", "Bearer "+token)...)
-}
-
 // events returns the actor, status and route of every event of the kind.
 func (l *live) events(t *testing.T, kind string) []string {
 	t.Helper()

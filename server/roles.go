@@ -8,14 +8,16 @@ const RoleAdmin = "admin"
 // reading is what everybody with a role may see of servicing.
 var reading = []string{ScopeLoansRead, ScopePaymentsRead, ScopeRunsRead}
 
-// Roles lists every role of people with the scopes it gives. Whoever submits
-// payments cannot reverse them: nobody is operator and approver, which the
-// database enforces, and nobody changes his own roles. An admin manages people
-// and touches no money. A test checks that every scope is somebody's.
+// Roles lists every role of people with the scopes it gives. Whoever asks for a
+// change does not approve it: nobody is operator and approver, which the database
+// enforces, and nobody changes his own roles. An admin manages people and touches
+// no money. A test checks that every scope is somebody's.
 var Roles = map[string][]string{
-	"viewer":   reading,
-	"operator": append([]string{ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite}, reading...),
-	"approver": append([]string{ScopePaymentsReverse}, reading...),
+	"viewer": reading,
+	"operator": append([]string{
+		ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite, ScopePaymentsReverse,
+	}, reading...),
+	"approver": append([]string{ScopeLoansApprove, ScopePaymentsApprove}, reading...),
 	"auditor":  append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
 	RoleAdmin:  {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
 }

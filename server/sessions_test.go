@@ -24,20 +24,20 @@ func TestLogInAndOut(t *testing.T) {
 	require.Equal(t, "Person pat", opened["full_name"])
 	token := opened["token"].(string)
 
-	answer(t, l.as(token, http.MethodGet, "/v1/loans", ""), 200)
-	refused(t, l.as(token, http.MethodPost, "/v1/loans", boardingBody), 403, "forbidden")
-	refused(t, l.as(token, http.MethodGet, "/v1/users", ""), 403, "forbidden")
+	answer(t, l.as(token).call(http.MethodGet, "/v1/loans", ""), 200)
+	refused(t, l.as(token).call(http.MethodPost, "/v1/loans", boardingBody), 403, "forbidden")
+	refused(t, l.as(token).call(http.MethodGet, "/v1/users", ""), 403, "forbidden")
 	other := l.logIn(t, "pat", goodPassword)
-	list := answer(t, l.as(token, http.MethodGet, "/v1/sessions", ""), 200)["data"].([]any)
+	list := answer(t, l.as(token).call(http.MethodGet, "/v1/sessions", ""), 200)["data"].([]any)
 	require.Len(t, list, 2)
 	mine := list[1].(map[string]any)
 	require.Equal(t, []any{true, "test/1", "192.0.2.1"}, []any{mine["current"], mine["user_agent"], mine["ip"]})
 
-	gone := l.as(token, http.MethodDelete, "/v1/sessions/current", "")
+	gone := l.as(token).call(http.MethodDelete, "/v1/sessions/current", "")
 	require.Equal(t, http.StatusNoContent, gone.Code, gone.Body.String())
 	require.Contains(t, gone.Header().Get("Set-Cookie"), server.SessionCookie+"=; Path=/; Max-Age=0")
-	refused(t, l.as(token, http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
-	answer(t, l.as(other, http.MethodGet, "/v1/loans", ""), 200)
+	refused(t, l.as(token).call(http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
+	answer(t, l.as(other).call(http.MethodGet, "/v1/loans", ""), 200)
 
 	me := fmt.Sprintf("user:%d", user.ID)
 	require.Equal(t, []string{me + " " + me, me + " " + me}, l.events(t, "logged_in"))
@@ -95,9 +95,9 @@ func TestSessionsEnd(t *testing.T) {
 		"deleted by cleanup": `DELETE FROM sessions`,
 	} {
 		token := l.logIn(t, "pat", goodPassword)
-		answer(t, l.as(token, http.MethodGet, "/v1/sessions", ""), 200)
+		answer(t, l.as(token).call(http.MethodGet, "/v1/sessions", ""), 200)
 		l.super(t, end)
-		w := l.as(token, http.MethodGet, "/v1/sessions", "")
+		w := l.as(token).call(http.MethodGet, "/v1/sessions", "")
 		refused(t, w, 401, "unauthenticated")
 		require.Contains(t, w.Header().Get("WWW-Authenticate"), "invalid_token", name)
 		l.super(t, `UPDATE users SET disabled_at = NULL`)
@@ -107,13 +107,13 @@ func TestSessionsEnd(t *testing.T) {
 	// Use moves the end of idleness on, to the minute.
 	token := l.logIn(t, "pat", goodPassword)
 	l.super(t, `UPDATE sessions SET last_seen_at = now() - interval '29 minutes'`)
-	answer(t, l.as(token, http.MethodGet, "/v1/sessions", ""), 200)
+	answer(t, l.as(token).call(http.MethodGet, "/v1/sessions", ""), 200)
 	require.Equal(t, 1, l.count(t, `SELECT count(*) FROM sessions WHERE last_seen_at > now() - interval '1 minute'`))
 	require.Equal(t, 1, l.count(t, `SELECT count(*) FROM sessions WHERE expires_at - created_at = interval '12 hours'`))
 
 	// Roles are not remembered with it.
 	l.super(t, `DELETE FROM user_roles WHERE user_id = $1`, user.ID)
-	refused(t, l.as(token, http.MethodGet, "/v1/loans", ""), 403, "forbidden")
+	refused(t, l.as(token).call(http.MethodGet, "/v1/loans", ""), 403, "forbidden")
 }
 
 // A wrong secret, another session's number, and tokens of other kinds open nothing.
@@ -130,7 +130,7 @@ func TestForgedSessions(t *testing.T) {
 		"a machine's token": server.FormatToken(1, strings.Split(token, "_")[2][:32]),
 		"cut short":         token[:len(token)-1],
 	} {
-		refused(t, l.as(forged, http.MethodGet, "/v1/sessions", ""), 401, "unauthenticated")
+		refused(t, l.as(forged).call(http.MethodGet, "/v1/sessions", ""), 401, "unauthenticated")
 		w := l.anonymous(http.MethodGet, "/v1/sessions", "", "Cookie", server.SessionCookie+"="+forged)
 		require.Equal(t, 401, w.Code, name)
 	}
@@ -155,7 +155,7 @@ func TestSessionFixation(t *testing.T) {
 	made := server.SessionToken(77, server.NewTokenSecret())
 	fresh = l.logInBrowser(t, "pat", "Cookie", server.SessionCookie+"="+made)
 	require.NotContains(t, fresh, made)
-	refused(t, l.as(made, http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
+	refused(t, l.as(made).call(http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
 	require.Equal(t, []string{"nobody 401 /v1/loans"}, l.events(t, "request_refused"), "two that are alike")
 }
 
@@ -169,15 +169,15 @@ func TestPasswordChangeEndsEverySession(t *testing.T) {
 		return fmt.Sprintf(`{"current_password":%q,"new_password":%q}`, current, next)
 	}
 	const next = "another good password"
-	refused(t, l.as(mine, http.MethodPut, "/v1/password", change("a guess", next)), 401, "unauthenticated")
-	w := l.as(mine, http.MethodPut, "/v1/password", change(goodPassword, "short"))
+	refused(t, l.as(mine).call(http.MethodPut, "/v1/password", change("a guess", next)), 401, "unauthenticated")
+	w := l.as(mine).call(http.MethodPut, "/v1/password", change(goodPassword, "short"))
 	require.Equal(t, []string{"/new_password"}, refused(t, w, 422, "invalid"))
 	answer(t, l.anonymous(http.MethodGet, "/v1/loans", "", "Cookie", stolen), 200)
 
-	w = l.as(mine, http.MethodPut, "/v1/password", change(goodPassword, next))
+	w = l.as(mine).call(http.MethodPut, "/v1/password", change(goodPassword, next))
 	require.Equal(t, http.StatusNoContent, w.Code, w.Body.String())
 	refused(t, l.anonymous(http.MethodGet, "/v1/loans", "", "Cookie", stolen), 401, "unauthenticated")
-	refused(t, l.as(mine, http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
+	refused(t, l.as(mine).call(http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
 	refused(t, l.anonymous(http.MethodPost, "/v1/sessions", loginBody("pat", goodPassword)), 401, "unauthenticated")
 	l.logIn(t, "pat", next)
 	require.Len(t, l.events(t, "password_changed"), 1)
@@ -194,13 +194,13 @@ func TestLogOutEverywhere(t *testing.T) {
 	a, b, sam := l.logIn(t, "pat", goodPassword), l.logIn(t, "pat", goodPassword), l.logIn(t, "sam", goodPassword)
 
 	// A session of somebody else is not there to be ended.
-	refused(t, l.as(a, http.MethodDelete, "/v1/sessions/3", ""), 404, "not-found")
-	require.Equal(t, http.StatusNoContent, l.as(a, http.MethodDelete, "/v1/sessions/2", "").Code)
-	refused(t, l.as(b, http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
+	refused(t, l.as(a).call(http.MethodDelete, "/v1/sessions/3", ""), 404, "not-found")
+	require.Equal(t, http.StatusNoContent, l.as(a).call(http.MethodDelete, "/v1/sessions/2", "").Code)
+	refused(t, l.as(b).call(http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
 
-	require.Equal(t, http.StatusNoContent, l.as(a, http.MethodDelete, "/v1/sessions", "").Code)
-	refused(t, l.as(a, http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
-	answer(t, l.as(sam, http.MethodGet, "/v1/loans", ""), 200)
+	require.Equal(t, http.StatusNoContent, l.as(a).call(http.MethodDelete, "/v1/sessions", "").Code)
+	refused(t, l.as(a).call(http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
+	answer(t, l.as(sam).call(http.MethodGet, "/v1/loans", ""), 200)
 	refused(t, l.call(http.MethodDelete, "/v1/sessions", ""), 403, "forbidden") // a machine has none
 }
 

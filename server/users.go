@@ -214,7 +214,7 @@ func asUserProblem(err error) error {
 	case errors.Is(err, ErrOwnRoles):
 		return forbidden("Nobody changes his own roles.")
 	case errors.Is(err, ErrMakerChecker):
-		return conflict("Nobody is operator and approver: who submits payments does not reverse them.")
+		return conflict("Nobody is operator and approver: who asks for a change does not approve it.")
 	default:
 		return err
 	}

@@ -32,45 +32,45 @@ func TestCreateAndChangeUsers(t *testing.T) {
 
 	l, root, admin := admins(t)
 	body := `{"name":"pat","full_name":"Pat Lee","password":"correct horse battery","roles":["viewer","operator"]}`
-	w := l.as(admin, http.MethodPost, "/v1/users", body)
+	w := l.as(admin).call(http.MethodPost, "/v1/users", body)
 	made := answer(t, w, http.StatusCreated)
 	location := w.Header().Get("Location")
 	require.Equal(t, userPath(made["user_id"], ""), location)
 	require.Equal(t, []any{"viewer", "operator"}, made["roles"])
 	require.NotContains(t, w.Body.String(), "battery")
-	require.Equal(t, []string{"/name"}, refused(t, l.as(admin, http.MethodPost, "/v1/users", body), 409, "conflict"))
+	require.Equal(t, []string{"/name"}, refused(t, l.as(admin).call(http.MethodPost, "/v1/users", body), 409, "conflict"))
 	pat := l.logIn(t, "pat", goodPassword)
 
-	put := func(role string) int { return l.as(admin, http.MethodPut, location+"/roles/"+role, "").Code }
+	put := func(role string) int { return l.as(admin).call(http.MethodPut, location+"/roles/"+role, "").Code }
 	require.Equal(t, 409, put("approver"), "nobody is operator and approver")
-	require.Equal(t, 204, l.as(admin, http.MethodDelete, location+"/roles/operator", "").Code)
+	require.Equal(t, 204, l.as(admin).call(http.MethodDelete, location+"/roles/operator", "").Code)
 	require.Equal(t, 204, put("approver"))
 	require.Equal(t, 204, put("approver"), "again is no mistake")
 	require.Equal(t, 422, put("root"))
-	got := answer(t, l.as(admin, http.MethodGet, location, ""), 200)
+	got := answer(t, l.as(admin).call(http.MethodGet, location, ""), 200)
 	require.Equal(t, []any{"viewer", "approver"}, got["roles"])
 	require.Equal(t, 1, l.count(t, fmt.Sprintf(`SELECT count(*) FROM user_roles
 		WHERE assigned_by = %d AND assigned_by_name = 'root' AND role_id = 3`, root.ID)))
 
 	// Nobody gives himself a role, nor takes one from himself.
 	for _, method := range []string{http.MethodPut, http.MethodDelete} {
-		refused(t, l.as(admin, method, userPath(root.ID, "/roles/auditor"), ""), 403, "forbidden")
+		refused(t, l.as(admin).call(method, userPath(root.ID, "/roles/auditor"), ""), 403, "forbidden")
 	}
 
-	disabled := answer(t, l.as(admin, http.MethodPatch, location, `{"disabled":true}`), 200)
+	disabled := answer(t, l.as(admin).call(http.MethodPatch, location, `{"disabled":true}`), 200)
 	require.Equal(t, true, disabled["disabled"])
-	refused(t, l.as(pat, http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
-	answer(t, l.as(admin, http.MethodPatch, location, `{"disabled":false}`), 200)
-	refused(t, l.as(pat, http.MethodGet, "/v1/loans", ""), 401, "unauthenticated") // It does not come back.
+	refused(t, l.as(pat).call(http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
+	answer(t, l.as(admin).call(http.MethodPatch, location, `{"disabled":false}`), 200)
+	refused(t, l.as(pat).call(http.MethodGet, "/v1/loans", ""), 401, "unauthenticated") // It does not come back.
 	pat = l.logIn(t, "pat", goodPassword)
 
-	require.Equal(t, 204, l.as(admin, http.MethodDelete, location, "").Code)
-	refused(t, l.as(pat, http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
+	require.Equal(t, 204, l.as(admin).call(http.MethodDelete, location, "").Code)
+	refused(t, l.as(pat).call(http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
 	for _, w := range []int{
-		l.as(admin, http.MethodGet, location, "").Code, l.as(admin, http.MethodDelete, location, "").Code,
-		l.as(admin, http.MethodPatch, location, `{"disabled":true}`).Code, put("viewer"),
-		l.as(admin, http.MethodPost, location+"/networks", `{"ip":"10.0.0.0/8","label":"x"}`).Code,
-		l.as(admin, http.MethodPost, location+"/password-resets", "").Code,
+		l.as(admin).call(http.MethodGet, location, "").Code, l.as(admin).call(http.MethodDelete, location, "").Code,
+		l.as(admin).call(http.MethodPatch, location, `{"disabled":true}`).Code, put("viewer"),
+		l.as(admin).call(http.MethodPost, location+"/networks", `{"ip":"10.0.0.0/8","label":"x"}`).Code,
+		l.as(admin).call(http.MethodPost, location+"/password-resets", "").Code,
 	} {
 		require.Equal(t, 404, w)
 	}
@@ -92,9 +92,9 @@ func TestUsersAreRefused(t *testing.T) {
 		`{"name":"pat","full_name":"P","roles":["root"]}`:                                 "/roles/0",
 		`{"name":"pat","full_name":"P","password_hash":"$argon2id$v=19$m=8,t=1,p=1$a$b"}`: "/password_hash",
 	} {
-		require.Equal(t, []string{place}, refused(t, l.as(admin, http.MethodPost, "/v1/users", body), 422, "invalid"), body)
+		require.Equal(t, []string{place}, refused(t, l.as(admin).call(http.MethodPost, "/v1/users", body), 422, "invalid"), body)
 	}
-	w := l.as(admin, http.MethodPost, "/v1/users", `{"name":"pat","full_name":"P","roles":["operator","approver"]}`)
+	w := l.as(admin).call(http.MethodPost, "/v1/users", `{"name":"pat","full_name":"P","roles":["operator","approver"]}`)
 	refused(t, w, 409, "conflict")
 
 	// A viewer, an operator and a machine manage nobody.
@@ -109,10 +109,10 @@ func TestUsersAreRefused(t *testing.T) {
 			{http.MethodPost, "/v1/users/1/networks"},
 			{http.MethodPost, "/v1/users/1/password-resets"},
 		} {
-			refused(t, l.as(token, try[0], try[1], ""), 403, "forbidden")
+			refused(t, l.as(token).call(try[0], try[1], ""), 403, "forbidden")
 		}
 	}
-	answer(t, l.as(machine, http.MethodGet, "/v1/users", ""), 200)
+	answer(t, l.as(machine).call(http.MethodGet, "/v1/users", ""), 200)
 }
 
 // Two admins who take each other away at the same moment: one of them is left.
@@ -126,12 +126,14 @@ func TestTheLastAdminStays(t *testing.T) {
 		l.super(t, `UPDATE users SET disabled_at = now() WHERE name = 'off'`) // A disabled one is none.
 		other := root.ID + 1
 		tries := []func(token string, id int64) int{
-			func(token string, id int64) int { return l.as(token, http.MethodDelete, userPath(id, ""), "").Code },
 			func(token string, id int64) int {
-				return l.as(token, http.MethodPatch, userPath(id, ""), `{"disabled":true}`).Code
+				return l.as(token).call(http.MethodDelete, userPath(id, ""), "").Code
 			},
 			func(token string, id int64) int {
-				return l.as(token, http.MethodDelete, userPath(id, "/roles/admin"), "").Code
+				return l.as(token).call(http.MethodPatch, userPath(id, ""), `{"disabled":true}`).Code
+			},
+			func(token string, id int64) int {
+				return l.as(token).call(http.MethodDelete, userPath(id, "/roles/admin"), "").Code
 			},
 		}
 		var both sync.WaitGroup
@@ -144,8 +146,8 @@ func TestTheLastAdminStays(t *testing.T) {
 	l := setupLive(t)
 	root := l.user(t, "root", "admin")
 	admin := l.logIn(t, "root", goodPassword)
-	refused(t, l.as(admin, http.MethodDelete, userPath(root.ID, ""), ""), 409, "conflict")
-	refused(t, l.as(admin, http.MethodPatch, userPath(root.ID, ""), `{"disabled":true}`), 409, "conflict")
+	refused(t, l.as(admin).call(http.MethodDelete, userPath(root.ID, ""), ""), 409, "conflict")
+	refused(t, l.as(admin).call(http.MethodPatch, userPath(root.ID, ""), `{"disabled":true}`), 409, "conflict")
 }
 
 func TestListUsersAndEvents(t *testing.T) {
@@ -157,7 +159,7 @@ func TestListUsersAndEvents(t *testing.T) {
 	}
 	var names []string
 	for next := "/v1/users?limit=3"; next != ""; {
-		w := l.as(admin, http.MethodGet, next, "")
+		w := l.as(admin).call(http.MethodGet, next, "")
 		for _, item := range answer(t, w, 200)["data"].([]any) {
 			names = append(names, item.(map[string]any)["name"].(string))
 			require.NotContains(t, item, "password_hash")
@@ -169,7 +171,7 @@ func TestListUsersAndEvents(t *testing.T) {
 	seen := 0
 	last := 1e18
 	for next := "/v1/auth-events?limit=3"; next != ""; {
-		w := l.as(admin, http.MethodGet, next, "")
+		w := l.as(admin).call(http.MethodGet, next, "")
 		for _, item := range answer(t, w, 200)["data"].([]any) {
 			e := item.(map[string]any)
 			require.Less(t, e["event_id"].(float64), last, "the latest first")
@@ -196,22 +198,22 @@ func TestNetworks(t *testing.T) {
 		`{"ip":"10.0.0.0/8","label":""}`:                                   "/label",
 		`{"ip":"10.0.0.0/8","label":"x","ends_at":"2020-01-01T00:00:00Z"}`: "/ends_at",
 	} {
-		require.Equal(t, []string{place}, refused(t, l.as(admin, http.MethodPost, networks, body), 422, "invalid"), body)
+		require.Equal(t, []string{place}, refused(t, l.as(admin).call(http.MethodPost, networks, body), 422, "invalid"), body)
 	}
-	first := answer(t, l.as(admin, http.MethodPost, networks, `{"ip":"198.51.100.0/24","label":"office"}`), 201)
-	refused(t, l.as(admin, http.MethodPost, networks, `{"ip":"198.51.100.0/24","label":"again"}`), 409, "conflict")
-	refused(t, l.as(pat, http.MethodGet, "/v1/loans", ""), 403, "forbidden") // At once, for sessions that are open.
+	first := answer(t, l.as(admin).call(http.MethodPost, networks, `{"ip":"198.51.100.0/24","label":"office"}`), 201)
+	refused(t, l.as(admin).call(http.MethodPost, networks, `{"ip":"198.51.100.0/24","label":"again"}`), 409, "conflict")
+	refused(t, l.as(pat).call(http.MethodGet, "/v1/loans", ""), 403, "forbidden") // At once, for sessions that are open.
 
 	until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
-	answer(t, l.as(admin, http.MethodPost, networks, `{"ip":"192.0.2.1","label":"desk","ends_at":"`+until+`"}`), 201)
-	answer(t, l.as(pat, http.MethodGet, "/v1/loans", ""), 200)
-	data := answer(t, l.as(admin, http.MethodGet, networks, ""), 200)["data"].([]any)
+	answer(t, l.as(admin).call(http.MethodPost, networks, `{"ip":"192.0.2.1","label":"desk","ends_at":"`+until+`"}`), 201)
+	answer(t, l.as(pat).call(http.MethodGet, "/v1/loans", ""), 200)
+	data := answer(t, l.as(admin).call(http.MethodGet, networks, ""), 200)["data"].([]any)
 	require.Len(t, data, 2)
 	require.Equal(t, "192.0.2.1/32", data[1].(map[string]any)["ip"])
 
 	path := fmt.Sprintf("%s/%v", networks, first["network_id"])
-	require.Equal(t, 204, l.as(admin, http.MethodDelete, path, "").Code)
-	refused(t, l.as(admin, http.MethodDelete, path, ""), 404, "not-found")
+	require.Equal(t, 204, l.as(admin).call(http.MethodDelete, path, "").Code)
+	refused(t, l.as(admin).call(http.MethodDelete, path, ""), 404, "not-found")
 	require.Len(t, l.events(t, "network_allowed"), 2)
 	require.Len(t, l.events(t, "network_removed"), 1)
 }
@@ -220,10 +222,10 @@ func TestPasswordResets(t *testing.T) {
 	t.Parallel()
 
 	l, _, admin := admins(t)
-	made := answer(t, l.as(admin, http.MethodPost, "/v1/users", `{"name":"pat","full_name":"Pat"}`), 201)
+	made := answer(t, l.as(admin).call(http.MethodPost, "/v1/users", `{"name":"pat","full_name":"Pat"}`), 201)
 	resets := userPath(made["user_id"], "/password-resets")
-	void := answer(t, l.as(admin, http.MethodPost, resets, ""), 201)["token"].(string)
-	token := answer(t, l.as(admin, http.MethodPost, resets, ""), 201)["token"].(string)
+	void := answer(t, l.as(admin).call(http.MethodPost, resets, ""), 201)["token"].(string)
+	token := answer(t, l.as(admin).call(http.MethodPost, resets, ""), 201)["token"].(string)
 	set := func(token, password string) int {
 		body := fmt.Sprintf(`{"token":%q,"new_password":%q}`, token, password)
 		return l.anonymous(http.MethodPost, "/v1/password-resets", body).Code
@@ -237,13 +239,13 @@ func TestPasswordResets(t *testing.T) {
 	require.Equal(t, 401, set(token, goodPassword), "once")
 	session := l.logIn(t, "pat", goodPassword)
 
-	token = answer(t, l.as(admin, http.MethodPost, resets, ""), 201)["token"].(string)
+	token = answer(t, l.as(admin).call(http.MethodPost, resets, ""), 201)["token"].(string)
 	l.super(t, `UPDATE password_resets
 		SET created_at = now() - interval '1 hour', expires_at = now() - interval '1 second'`)
 	require.Equal(t, 401, set(token, "another good one"))
-	token = answer(t, l.as(admin, http.MethodPost, resets, ""), 201)["token"].(string)
+	token = answer(t, l.as(admin).call(http.MethodPost, resets, ""), 201)["token"].(string)
 	require.Equal(t, 204, set(token, "another good one"))
-	refused(t, l.as(session, http.MethodGet, "/v1/sessions", ""), 401, "unauthenticated")
+	refused(t, l.as(session).call(http.MethodGet, "/v1/sessions", ""), 401, "unauthenticated")
 	require.Equal(t, []string{"user:3 user:3", "user:3 user:3"}, l.events(t, "password_changed"))
 }
 
@@ -291,10 +293,10 @@ func TestTokensOfUsers(t *testing.T) {
 	require.Contains(t, l.events(t, "request_refused"), "token:3 401 /v1/loans")
 
 	owned := make(func(arg *queries.InsertAPITokenParams) { arg.UserID = &user.ID })
-	answer(t, l.as(owned, http.MethodGet, "/v1/loans", ""), 200)
-	refused(t, l.as(owned, http.MethodPost, "/v1/loans", boardingBody), 403, "forbidden") // Its owner is a viewer.
+	answer(t, l.as(owned).call(http.MethodGet, "/v1/loans", ""), 200)
+	refused(t, l.as(owned).call(http.MethodPost, "/v1/loans", boardingBody), 403, "forbidden") // Its owner is a viewer.
 	off := make(func(arg *queries.InsertAPITokenParams) { arg.UserID = &user.ID })
 	l.super(t, `UPDATE users SET disabled_at = now()`)
-	refused(t, l.as(off, http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
+	refused(t, l.as(off).call(http.MethodGet, "/v1/loans", ""), 401, "unauthenticated")
 	require.Len(t, l.events(t, "token_created"), 4)
 }
