@@ -92,7 +92,8 @@ func TestUsersAreRefused(t *testing.T) {
 		`{"name":"pat","full_name":"P","roles":["root"]}`:                                 "/roles/0",
 		`{"name":"pat","full_name":"P","password_hash":"$argon2id$v=19$m=8,t=1,p=1$a$b"}`: "/password_hash",
 	} {
-		require.Equal(t, []string{place}, refused(t, l.as(admin).call(http.MethodPost, "/v1/users", body), 422, "invalid"), body)
+		w := l.as(admin).call(http.MethodPost, "/v1/users", body)
+		require.Equal(t, []string{place}, refused(t, w, 422, "invalid"), body)
 	}
 	w := l.as(admin).call(http.MethodPost, "/v1/users", `{"name":"pat","full_name":"P","roles":["operator","approver"]}`)
 	refused(t, w, 409, "conflict")

@@ -64,7 +64,8 @@ func (b *bench) purges(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	printPurges(out, float64(b.purgeRows), took, raw, before, with)
-	fmt.Fprintf(out, "memory of the worker in MiB: %.0f at its start, %.0f at most\n", memory[0]/mebi, slices.Max(memory)/mebi)
+	fmt.Fprintf(out, "memory of the worker in MiB: %.0f at its start, %.0f at most\n",
+		memory[0]/mebi, slices.Max(memory)/mebi)
 	return nil
 }
 
@@ -88,7 +89,8 @@ func (b *bench) fillPurges(ctx context.Context) error {
 	return b.each(ctx,
 		fmt.Sprintf(`INSERT INTO users (name, full_name, password_hash) SELECT 'bench' || n, 'Bench', '%s'
 			FROM generate_series(1, %d) n`, hash, loginAccounts),
-		fmt.Sprintf(`INSERT INTO sessions (user_id, token_hash, ip, user_agent, created_at, last_seen_at, expires_at, revoked_at)
+		fmt.Sprintf(`INSERT INTO sessions (user_id, token_hash, ip, user_agent, created_at, last_seen_at, expires_at,
+				revoked_at)
 			SELECT u.first + n %% %d, sha256(''), '192.0.2.1', 'bench', x.at - interval '12 hours', x.at, x.at,
 				CASE WHEN n %% 10 = 0 THEN x.at END
 			FROM (SELECT min(id) AS first FROM users) u, generate_series(1, %d) n,
@@ -185,7 +187,8 @@ func (b *bench) checkPurged(ctx context.Context) error {
 		(SELECT sum(attempts) FROM login_attempt_counts)::bigint`).Scan(&sessions, &attempts, &counted)
 	half := int64(b.purgeRows / 2)
 	if err == nil && (sessions != int64(b.purgeRows)-half || attempts != int64(b.purgeRows)-half || counted != half) {
-		err = fmt.Errorf("%d sessions and %d attempts are left of %d, and %d counted", sessions, attempts, b.purgeRows, counted)
+		err = fmt.Errorf("%d sessions and %d attempts are left of %d, and %d counted",
+			sessions, attempts, b.purgeRows, counted)
 	}
 	return err
 }
