@@ -45,7 +45,7 @@ type EscrowDue struct {
 // money.
 type EscrowDisbursing struct {
 	On        Date
-	Balance   Cents // of the account; at or below zero nothing comes from it
+	Balance   Cents // of a State: Escrow; at or below zero nothing comes from it
 	NextDueOn Date  // the oldest unpaid installment; no date when all are paid
 	Vacant    bool  // a reasonable basis to believe that the property is
 	Small     bool  // a small servicer, 12 CFR 1026.41(e)(4)

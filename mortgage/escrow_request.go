@@ -25,7 +25,7 @@ const (
 // EscrowAccount is an account as it stood at the end of a day.
 type EscrowAccount struct {
 	On        Date
-	Balance   Cents // below zero when the servicer's own money is in it
+	Balance   Cents // of a State: Escrow less EscrowAdvance, the servicer's own money
 	NextDueOn Date  // the oldest installment that was unpaid then
 }
 
