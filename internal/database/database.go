@@ -66,6 +66,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	}
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = maxConnLifetime, maxConnLifetimeJitter
 	config.ConnConfig.ConnectTimeout = connectTimeout
+	config.AfterConnect = RegisterTypes
 	setSession(config.ConnConfig.RuntimeParams, o)
 
 	pool, err := pgxpool.NewWithConfig(ctx, config)

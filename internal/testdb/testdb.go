@@ -27,6 +27,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"loanserve/internal/database"
 )
 
 // The database roles that tests act as.
@@ -169,6 +171,7 @@ func newPool(url, role string) (*pgxpool.Pool, error) {
 	}
 	config.ConnConfig.RuntimeParams["role"] = role
 	config.MaxConns = maxConns
+	config.AfterConnect = database.RegisterTypes // As the program's sessions have them.
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, fmt.Errorf("open pool: %w", err)
