@@ -21,9 +21,11 @@ import (
 type options struct {
 	loans    int
 	payments int
+	items    int
 	rounds   int
 	clients  int
 	conns    int
+	only     string
 
 	purgeRows int
 }
@@ -32,10 +34,12 @@ func main() {
 	var o options
 	flag.IntVar(&o.loans, "loans", 100_000, "loans in the portfolio")
 	flag.IntVar(&o.payments, "payments", 20_000, "payments in each measurement")
+	flag.IntVar(&o.items, "items", 100_000, "items of each file")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, after one that is not counted")
 	flag.IntVar(&o.clients, "clients", 16, "database clients of the raw posting limit")
 	flag.IntVar(&o.conns, "connections", 64, "HTTP connections")
 	flag.IntVar(&o.purgeRows, "purge-rows", 400_000, "sessions, and login attempts, of which half are purged; 0 for none")
+	flag.StringVar(&o.only, "only", "", "measure only pairs whose path has this in its name")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -54,10 +58,13 @@ func run(ctx context.Context, o options) error {
 	}
 	defer b.close()
 
-	table := newTable(o.rounds)
+	table := newTable(pairs(o.only), o.rounds)
 	for round := range o.counted() {
 		fmt.Fprintf(os.Stderr, "round %d of %d%s\n", round, o.rounds, warmUp(round))
 		for _, m := range b.measurements() {
+			if !table.shows(m.name) {
+				continue
+			}
 			rate, err := m.measure(ctx)
 			if err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)

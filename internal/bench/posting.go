@@ -14,54 +14,58 @@ import (
 	"loanserve/jobs"
 )
 
-// receive stores payments of 1,000.00 as received, spread over half of the
+// receive stores n payments of 1,000.00 as received, spread over half of the
 // loans in an order without a pattern, and returns their ids.
-func (b *bench) receive(ctx context.Context, firstLoan int) ([]uuid.UUID, error) {
-	const stride = 7919 // a prime, so that neighbors in time are not neighbors in the table
-	ids := make([]uuid.UUID, b.payments)
-	for i := range ids {
-		ids[i] = uuid.Must(uuid.NewV7())
-	}
-	columns := []string{
-		"id", "loan_id", "amount_cents", "received_on", "channel", "designation",
-		"requested_by", "idempotency_key", "request_hash",
-	}
-	day := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
-	conn, err := pgx.Connect(ctx, b.url) // COPY of enum columns as text needs no registered types
+func (b *bench) receive(ctx context.Context, firstLoan, n int) ([]uuid.UUID, error) {
+	ids := newIDs(n)
+	conn, err := pgx.Connect(ctx, b.url)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if err := registerEnums(ctx, conn); err != nil {
-		return nil, err
-	}
-	rows := pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
-		loan := firstLoan + i*stride%(b.loans/2)
-		return []any{ids[i], loan, 1000_00, day, "ach", "periodic", "bench:post", ids[i].String(), make([]byte, 32)}, nil
-	})
-	_, err = conn.CopyFrom(ctx, pgx.Identifier{"payments"}, columns, rows)
+	_, err = conn.CopyFrom(ctx, pgx.Identifier{"payments"}, paymentColumns, b.paymentRows(ids, firstLoan))
 	if err != nil {
 		return nil, fmt.Errorf("store payments: %w", err)
 	}
 	return ids, b.each(ctx, "VACUUM ANALYZE payments", "CHECKPOINT")
 }
 
-func registerEnums(ctx context.Context, conn *pgx.Conn) error {
-	for _, name := range []string{"payment_channel", "payment_designation"} {
-		t, err := conn.LoadType(ctx, name)
-		if err != nil {
-			return fmt.Errorf("load type %s: %w", name, err)
-		}
-		conn.TypeMap().RegisterType(t)
+func newIDs(n int) []uuid.UUID {
+	ids := make([]uuid.UUID, n)
+	for i := range ids {
+		ids[i] = uuid.Must(uuid.NewV7())
 	}
-	return nil
+	return ids
+}
+
+var paymentColumns = []string{
+	"id", "loan_id", "amount_cents", "received_on", "channel", "designation", "external_ref",
+	"requested_by", "idempotency_key", "request_hash",
+}
+
+var paymentDay = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+
+func (b *bench) paymentRows(ids []uuid.UUID, firstLoan int) pgx.CopyFromSource {
+	return pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
+		ref := ids[i].String()
+		return []any{
+			ids[i], b.loanAt(i, firstLoan), 1000_00, paymentDay, "ach", "periodic", ref, "bench:post", ref, make([]byte, 32),
+		}, nil
+	})
+}
+
+// loanAt is the loan of the payment at this place: half of the loans come in
+// turn, in an order without a pattern.
+func (b *bench) loanAt(i, firstLoan int) int {
+	const stride = 7919 // a prime, so that neighbors in time are not neighbors in the table
+	return firstLoan + i*stride%(b.loans/2)
 }
 
 // rawPosting is the limit: what the database alone does when each payment is
 // one transaction that locks, inserts and updates the same rows of the same
 // tables, statement by statement, with no arithmetic and no queue.
 func (b *bench) rawPosting(ctx context.Context) (float64, error) {
-	ids, err := b.receive(ctx, b.loans/2+1)
+	ids, err := b.receive(ctx, b.loans/2+1, b.payments)
 	if err != nil {
 		return 0, err
 	}
@@ -116,7 +120,7 @@ UPDATE payments SET status = 'posted', posted_at = now(), interest_cents = 54688
 
 // jobPath posts stored payments by their jobs, in a worker as it ships.
 func (b *bench) jobPath(ctx context.Context) (float64, error) {
-	ids, err := b.receive(ctx, 1)
+	ids, err := b.receive(ctx, 1, b.payments)
 	if err != nil {
 		return 0, err
 	}
@@ -150,16 +154,23 @@ func (b *bench) jobPath(ctx context.Context) (float64, error) {
 
 // untilPosted returns once no job is left to be worked.
 func (b *bench) untilPosted(ctx context.Context) error {
+	return b.until(ctx, func() (none bool, err error) {
+		err = b.pool.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM river.river_job
+  WHERE state IN ('available', 'running', 'retryable', 'scheduled') AND queue = 'payments')`).Scan(&none)
+		return none, err
+	})
+}
+
+// until returns once the condition holds.
+func (b *bench) until(ctx context.Context, holds func() (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSlow)
 	defer cancel()
 	for {
-		var left bool
-		err := b.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM river.river_job
-  WHERE state IN ('available', 'running', 'retryable', 'scheduled') AND queue = 'payments')`).Scan(&left)
+		over, err := holds()
 		if err != nil {
-			return fmt.Errorf("look at the queue: %w", err)
+			return fmt.Errorf("look whether it is over: %w", err)
 		}
-		if !left {
+		if over {
 			return nil
 		}
 		select {

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"loanserve/internal/database"
 	"loanserve/internal/pgcluster"
 	"loanserve/migrations"
 )
@@ -24,6 +25,7 @@ type bench struct {
 	pool  *pgxpool.Pool // as the application
 	log   *slog.Logger
 	api   *api
+	batch uuid.UUID // that fileStored left
 	close func()
 }
 
@@ -40,6 +42,11 @@ func (b *bench) measurements() []measurement {
 		{rawInsert, b.rawInsert},
 		{httpIntake, b.httpIntake},
 		{httpToBooks, b.httpToBooks},
+		{rawCopy, b.rawCopy},
+		{rawSets, b.rawSets},
+		{fileStored, b.fileStored},
+		{filePosted, b.filePosted},
+		{fileToBooks, b.fileToBooks},
 	}
 }
 
@@ -61,7 +68,7 @@ func setUp(ctx context.Context, o options) (_ *bench, err error) {
 		return nil, fmt.Errorf("database URL: %w", err)
 	}
 	config.ConnConfig.RuntimeParams["role"] = "loanserve_app"
-	config.MaxConns = int32(o.clients)
+	config.MaxConns, config.AfterConnect = int32(o.clients), database.RegisterTypes
 	if b.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
 // table gathers the rates of each measurement by name.
 type table struct {
+	pairs []pair
 	rates map[string][]float64
 }
 
@@ -24,17 +26,34 @@ const (
 	rawInsert   = "one INSERT per request"
 	httpIntake  = "payments accepted over HTTP"
 	httpToBooks = "HTTP to ledger, workers beside"
+	rawCopy     = "COPY of payments and items, raw"
+	rawSets     = "one statement of 1,000, raw"
+	fileStored  = "items of a file stored over HTTP"
+	filePosted  = "items of a file, stored to posted"
+	fileToBooks = "items of a file, HTTP to posted"
 )
 
-func pairs() []pair {
-	return []pair{
+// pairs returns those whose path has the text in its name.
+func pairs(only string) []pair {
+	all := []pair{
 		{path: jobPath, limit: rawPosting},
 		{path: httpIntake, limit: rawInsert},
 		{path: httpToBooks, limit: rawInsert},
+		{path: fileStored, limit: rawCopy},
+		{path: filePosted, limit: rawSets},
+		{path: fileToBooks, limit: rawSets},
 	}
+	return slices.DeleteFunc(all, func(p pair) bool { return !strings.Contains(p.path, only) })
 }
 
-func newTable(rounds int) *table { return &table{rates: make(map[string][]float64, rounds)} }
+func newTable(pairs []pair, rounds int) *table {
+	return &table{pairs: pairs, rates: make(map[string][]float64, rounds)}
+}
+
+// shows says whether what is measured is in the table.
+func (t *table) shows(name string) bool {
+	return slices.ContainsFunc(t.pairs, func(p pair) bool { return p.path == name || p.limit == name })
+}
 
 func (t *table) add(name string, rate float64) { t.rates[name] = append(t.rates[name], rate) }
 
@@ -44,7 +63,7 @@ func (t *table) add(name string, rate float64) { t.rates[name] = append(t.rates[
 func (t *table) print(w io.Writer) {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "path\tper second\tlimit in the same run\tper second\tratio")
-	for _, p := range pairs() {
+	for _, p := range t.pairs {
 		path, limit := t.rates[p.path], t.rates[p.limit]
 		ratios := make([]float64, len(path))
 		for i := range path {
