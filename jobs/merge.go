@@ -83,28 +83,11 @@ func (m *merger) post(ctx context.Context, payments ...uuid.UUID) ([]mergeAnswer
 	return answers, nil
 }
 
-// postApart posts payments with nobody else's, in the caller's goroutine.
-func (m *merger) postApart(ctx context.Context, payments []uuid.UUID) []mergeAnswer {
-	set := make([]mergeRequest, len(payments))
-	answered := make(chan mergeAnswer, len(payments))
-	for i, payment := range payments {
-		set[i] = mergeRequest{payment: payment, answer: answered}
-	}
-	if len(set) > 0 {
-		m.postTogether(ctx, set)
-	}
-	answers := make([]mergeAnswer, len(payments))
-	for i := range answers {
-		answers[i] = <-answered
-	}
-	return answers
-}
-
 func (m *merger) loop(run context.Context) {
 	for {
 		select {
 		case first := <-m.waiting:
-			m.postTogether(run, m.gather(first))
+			postTogether(run, m.db, m.gather(first))
 		case <-run.Done():
 			return
 		}
@@ -125,15 +108,34 @@ func (m *merger) gather(first mergeRequest) []mergeRequest {
 	return set
 }
 
+// postApart posts payments with nobody else's, in the caller's goroutine, and
+// returns what became of each.
+func postApart(ctx context.Context, db DB, payments []uuid.UUID) []mergeAnswer {
+	if len(payments) == 0 {
+		return nil
+	}
+	set := make([]mergeRequest, len(payments))
+	answered := make(chan mergeAnswer, len(payments))
+	for i, payment := range payments {
+		set[i] = mergeRequest{payment: payment, answer: answered}
+	}
+	postTogether(ctx, db, set)
+	answers := make([]mergeAnswer, len(payments))
+	for i := range answers {
+		answers[i] = <-answered
+	}
+	return answers
+}
+
 // postTogether posts a set and answers each request. Where one payment spoils
 // the set, each half is posted by itself, and so on, until that one is alone
 // and fails alone.
-func (m *merger) postTogether(run context.Context, set []mergeRequest) {
-	outcome, err := m.try(run, set)
+func postTogether(ctx context.Context, db DB, set []mergeRequest) {
+	outcome, err := tryTogether(ctx, db, set)
 	if len(set) > 1 && isOfOnePayment(err) {
 		half := len(set) / 2
-		m.postTogether(run, set[:half])
-		m.postTogether(run, set[half:])
+		postTogether(ctx, db, set[:half])
+		postTogether(ctx, db, set[half:])
 		return
 	}
 	for i, r := range set {
@@ -144,14 +146,14 @@ func (m *merger) postTogether(run context.Context, set []mergeRequest) {
 	}
 }
 
-func (m *merger) try(run context.Context, set []mergeRequest) (postOutcome, error) {
-	ctx, cancel := context.WithTimeout(run, postPaymentTimeout)
+func tryTogether(ctx context.Context, db DB, set []mergeRequest) (postOutcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, postPaymentTimeout)
 	defer cancel()
 	payments := make([]uuid.UUID, len(set))
 	for i, r := range set {
 		payments[i] = r.payment
 	}
-	outcome, err := postPayments(ctx, m.db, payments)
+	outcome, err := postPayments(ctx, db, payments)
 	if err != nil && len(set) > 1 {
 		err = fmt.Errorf("together with %d others: %w", len(set)-1, err)
 	}

@@ -28,6 +28,7 @@ func kinds() map[string]string {
 		PostPaymentChunkArgs{}.Kind(): QueuePayments,
 		ReversePaymentArgs{}.Kind():   QueuePayments,
 		PostBatchChunkArgs{}.Kind():   QueueBatches,
+		ReverseReturnsArgs{}.Kind():   QueueBatches,
 		CloseDayArgs{}.Kind():         QueueCycle,
 		CloseDayChunkArgs{}.Kind():    QueueCycle,
 
@@ -112,6 +113,17 @@ func (m *Metrics) create() {
 func (m *Metrics) countPayments(o postOutcome) {
 	m.payments.WithLabelValues("posted").Add(float64(o.posted))
 	m.payments.WithLabelValues("rejected").Add(float64(o.rejected))
+}
+
+// countAnswers counts what became of payments, and returns those that failed.
+func (m *Metrics) countAnswers(answers []mergeAnswer) (failed []mergeAnswer) {
+	for _, a := range answers {
+		m.countPayments(a.outcome)
+		if a.err != nil {
+			failed = append(failed, a)
+		}
+	}
+	return failed
 }
 
 func (m *Metrics) countClosed(o closeOutcome) {

@@ -22,7 +22,7 @@ const orphanInterval = 5 * time.Second
 func orphanKinds() []string {
 	return []string{
 		PostPaymentArgs{}.Kind(), PostPaymentChunkArgs{}.Kind(), ReversePaymentArgs{}.Kind(), PostBatchChunkArgs{}.Kind(),
-		CloseDayArgs{}.Kind(), CloseDayChunkArgs{}.Kind(),
+		ReverseReturnsArgs{}.Kind(), ChangeLoanArgs{}.Kind(), CloseDayArgs{}.Kind(), CloseDayChunkArgs{}.Kind(),
 		CleanUpSessionsArgs{}.Kind(), PruneLoginAttemptsArgs{}.Kind(),
 	}
 }

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -85,35 +84,11 @@ func (w *PostBatchChunk) post(ctx context.Context, args PostBatchChunkArgs) erro
 	if err != nil {
 		return fmt.Errorf("list payments: %w", err)
 	}
-	outcome, failed := w.postApart(ctx, waiting)
-	w.Metrics.countPayments(outcome)
+	failed := chunkError(w.Metrics.countAnswers(postApart(ctx, w.DB, waiting)), len(waiting))
 	if err := w.record(ctx, args); err != nil {
-		return errors.Join(err, failed)
+		return err // Whoever failed fails again, once this is mended.
 	}
 	return failed
-}
-
-// postApart posts a set in one transaction. Where one payment spoils it, each
-// half is posted by itself, until the bad one is alone: the others are posted.
-func (w *PostBatchChunk) postApart(ctx context.Context, ids []uuid.UUID) (postOutcome, error) {
-	outcome, err := postPayments(ctx, w.DB, ids)
-	if err == nil || len(ids) <= 1 || !isOfOnePayment(err) {
-		return outcome, err
-	}
-	half := len(ids) / 2
-	first, firstErr := w.postApart(ctx, ids[:half])
-	second, secondErr := w.postApart(ctx, ids[half:])
-	outcome = postOutcome{posted: first.posted + second.posted, rejected: first.rejected + second.rejected}
-	return outcome, worst(firstErr, secondErr)
-}
-
-// worst returns the error by which a job is to go on: one that another attempt
-// may mend comes before one that none can.
-func worst(a, b error) error {
-	if _, hopeless := errors.AsType[*river.JobCancelError](a); a == nil || hopeless && b != nil {
-		return b
-	}
-	return a
 }
 
 // record takes over what became of the payments, and then the batch's progress.
@@ -128,12 +103,18 @@ func (w *PostBatchChunk) record(ctx context.Context, args PostBatchChunkArgs) er
 	if err != nil {
 		return fmt.Errorf("mark items: %w", err)
 	}
-	err = pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) error {
+	return markBatch(ctx, w.DB, args.BatchID)
+}
+
+// markBatch brings a batch's own status up to date with its items, whose changes
+// are committed.
+func markBatch(ctx context.Context, db DB, id uuid.UUID) error {
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		q := queries.New(tx)
-		if err := q.LockPaymentBatch(ctx, args.BatchID); err != nil {
+		if err := q.LockPaymentBatch(ctx, id); err != nil {
 			return err
 		}
-		return q.MarkPaymentBatch(ctx, args.BatchID)
+		return q.MarkPaymentBatch(ctx, id)
 	})
 	if err != nil {
 		return fmt.Errorf("mark batch: %w", err)

@@ -50,13 +50,7 @@ func (*PostPaymentChunk) Timeout(*river.Job[PostPaymentChunkArgs]) time.Duration
 // others are, and the next attempt passes them over.
 func (w *PostPaymentChunk) Work(ctx context.Context, job *river.Job[PostPaymentChunkArgs]) error {
 	answers, err := w.post(ctx, job.Args.PaymentIDs)
-	var failed []mergeAnswer
-	for _, a := range answers {
-		w.Metrics.countPayments(a.outcome)
-		if a.err != nil {
-			failed = append(failed, a)
-		}
-	}
+	failed := w.Metrics.countAnswers(answers)
 	if err != nil {
 		return fmt.Errorf("post %d payments: %w", len(job.Args.PaymentIDs), err)
 	}
@@ -65,7 +59,7 @@ func (w *PostPaymentChunk) Work(ctx context.Context, job *river.Job[PostPaymentC
 
 func (w *PostPaymentChunk) post(ctx context.Context, payments []uuid.UUID) ([]mergeAnswer, error) {
 	if w.merger == nil {
-		return (&merger{db: w.DB}).postApart(ctx, payments), nil
+		return postApart(ctx, w.DB, payments), nil
 	}
 	return w.merger.post(ctx, payments...)
 }

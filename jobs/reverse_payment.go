@@ -59,7 +59,7 @@ func (w *ReversePayment) Work(ctx context.Context, job *river.Job[ReversePayment
 	if err != nil {
 		return fmt.Errorf("reverse %s: %w", job.Args.ReversalID, err)
 	}
-	return nil
+	return recordReturn(ctx, w.DB, job.Args.ReversalID)
 }
 
 func reverse(ctx context.Context, q *queries.Queries, id uuid.UUID) error {

@@ -74,7 +74,11 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := river.AddWorkerSafely(workers, &PostBatchChunk{DB: pool, Metrics: c.Metrics}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
-	closing := &CloseDay{DB: pool, Jobs: nil} // The client comes after its workers.
+	returns := &ReverseReturns{DB: pool, Jobs: nil, Metrics: c.Metrics} // The client comes after its workers.
+	if err := river.AddWorkerSafely(workers, returns); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
+	closing := &CloseDay{DB: pool, Jobs: nil}
 	if err := river.AddWorkerSafely(workers, closing); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
@@ -110,7 +114,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
-	closing.Jobs = client
+	returns.Jobs, closing.Jobs = client, client
 	return &Worker{
 		client: client, post: post, chunk: chunk, log: c.Log,
 		alive: &aliveness{name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics},

@@ -174,6 +174,7 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE payment_batches SET sha256 = sha256('x')`,
 		`UPDATE payment_batch_items SET amount_cents = 1`,
 		`UPDATE payment_batch_items SET loan_number = 'x'`,
+		`UPDATE payment_batch_items SET return_code = 'R01'`,
 		`UPDATE borrowers SET full_name = 'x'`,
 		`UPDATE properties SET street = 'x'`,
 		`UPDATE documents SET title = 'x'`,

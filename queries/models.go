@@ -421,6 +421,8 @@ const (
 	PaymentBatchItemStatusRejected  PaymentBatchItemStatus = "rejected"
 	PaymentBatchItemStatusException PaymentBatchItemStatus = "exception"
 	PaymentBatchItemStatusReturned  PaymentBatchItemStatus = "returned"
+	PaymentBatchItemStatusReversed  PaymentBatchItemStatus = "reversed"
+	PaymentBatchItemStatusClosed    PaymentBatchItemStatus = "closed"
 )
 
 func (e *PaymentBatchItemStatus) Scan(src interface{}) error {
@@ -464,7 +466,9 @@ func (e PaymentBatchItemStatus) Valid() bool {
 		PaymentBatchItemStatusPosted,
 		PaymentBatchItemStatusRejected,
 		PaymentBatchItemStatusException,
-		PaymentBatchItemStatusReturned:
+		PaymentBatchItemStatusReturned,
+		PaymentBatchItemStatusReversed,
+		PaymentBatchItemStatusClosed:
 		return true
 	}
 	return false
@@ -477,6 +481,8 @@ func AllPaymentBatchItemStatusValues() []PaymentBatchItemStatus {
 		PaymentBatchItemStatusRejected,
 		PaymentBatchItemStatusException,
 		PaymentBatchItemStatusReturned,
+		PaymentBatchItemStatusReversed,
+		PaymentBatchItemStatusClosed,
 	}
 }
 
@@ -1106,21 +1112,25 @@ type PaymentBatch struct {
 }
 
 type PaymentBatchItem struct {
-	BatchID     uuid.UUID
-	Line        int32
-	LoanNumber  string
-	AmountCents mortgage.Cents
-	ReceivedOn  mortgage.Date
-	Channel     PaymentChannel
-	Designation mortgage.Designation
-	ExternalRef string
-	Status      PaymentBatchItemStatus
-	Reason      *string
-	LoanID      *int64
-	PaymentID   *uuid.UUID
-	Note        *string
-	ResolvedBy  *string
-	ResolvedAt  *time.Time
+	BatchID           uuid.UUID
+	Line              int32
+	LoanNumber        string
+	AmountCents       mortgage.Cents
+	ReceivedOn        mortgage.Date
+	Channel           PaymentChannel
+	Designation       mortgage.Designation
+	ExternalRef       string
+	Status            PaymentBatchItemStatus
+	Reason            *string
+	LoanID            *int64
+	PaymentID         *uuid.UUID
+	Note              *string
+	ResolvedBy        *string
+	ResolvedAt        *time.Time
+	ReturnCode        *string
+	OriginalTrace     *string
+	ReturnedPaymentID *uuid.UUID
+	ReversalID        *uuid.UUID
 }
 
 type PaymentReversal struct {

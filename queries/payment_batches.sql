@@ -53,19 +53,37 @@ ORDER BY s.loan_id, s.channel, s.external_ref
 ON CONFLICT DO NOTHING
 RETURNING id;
 
--- InsertPaymentBatchItems records items of a batch with what was made of them.
--- No loan is 0, no payment and no reason are ''.
+-- ListReturnedPayments returns, for each return of a file, the ACH payments of its
+-- loan that it may mean: whose reference begins with the original trace number
+-- and a slash, and that are not of a later day than the return. The newest come
+-- first, a hundred of them at most.
 --
--- name: InsertPaymentBatchItems :exec
+-- name: ListReturnedPayments :many
+SELECT r.line::integer AS line, p.id, p.status, p.amount_cents
+FROM (
+  SELECT unnest(@lines::integer[]) AS line, unnest(@loan_ids::bigint[]) AS loan_id,
+    unnest(@original_traces::text[]) AS original_trace, unnest(@received_on::date[]) AS received_on
+) r
+CROSS JOIN LATERAL (
+  SELECT c.id, c.status, c.amount_cents, c.received_on FROM payments c
+  WHERE c.loan_id = r.loan_id AND c.channel = 'ach' AND starts_with(c.external_ref, r.original_trace || '/')
+    AND c.received_on <= r.received_on
+  ORDER BY c.received_on DESC, c.id DESC
+  LIMIT 100
+) p
+ORDER BY r.line, p.received_on DESC, p.id DESC
+LIMIT 1000000;
+
+-- InsertPaymentBatchItems records items of a batch with what was made of them.
+--
+-- name: InsertPaymentBatchItems :copyfrom
 INSERT INTO payment_batch_items (
   batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref,
-  status, reason, loan_id, payment_id
-)
-SELECT @batch_id, unnest(@lines::integer[]), unnest(@loan_numbers::text[]), unnest(@amounts::bigint[]),
-  unnest(@received_on::date[]), unnest(@channels::text[])::payment_channel,
-  unnest(@designations::text[])::payment_designation, unnest(@external_refs::text[]),
-  unnest(@statuses::text[])::payment_batch_item_status, nullif(unnest(@reasons::text[]), ''),
-  nullif(unnest(@loan_ids::bigint[]), 0), nullif(unnest(@payment_ids::text[]), '')::uuid;
+  status, reason, loan_id, payment_id, return_code, original_trace, returned_payment_id
+) VALUES (
+  @batch_id, @line, @loan_number, @amount_cents, @received_on, @channel, @designation, @external_ref,
+  @status, @reason, @loan_id, @payment_id, @return_code, @original_trace, @returned_payment_id
+);
 
 -- CountPaymentBatchItems returns how many items of a batch are in each status,
 -- and what they sum to.
@@ -95,15 +113,96 @@ ORDER BY line
 LIMIT @row_limit;
 
 -- ListBatchPaymentsToPost returns the payments of a range of a batch's lines
--- that wait to be posted.
+-- that the items say wait to be posted; some may be posted already.
 --
 -- name: ListBatchPaymentsToPost :many
-SELECT p.id FROM payment_batch_items i
-JOIN payments p ON p.id = i.payment_id
-WHERE i.batch_id = @batch_id AND i.line BETWEEN @first_line AND @last_line
-  AND i.status = 'stored' AND p.status = 'received'
-ORDER BY i.line
+SELECT payment_id::uuid AS payment_id FROM payment_batch_items
+WHERE batch_id = @batch_id AND line BETWEEN @first_line AND @last_line
+  AND status = 'stored' AND payment_id IS NOT NULL
+ORDER BY line
 LIMIT 10000;
+
+-- ListReturnedPaymentsToPost returns the payments that the returns on a range of
+-- a batch's lines mean and that wait to be posted: only then can they be
+-- reversed.
+--
+-- name: ListReturnedPaymentsToPost :many
+SELECT DISTINCT p.id FROM payment_batch_items i
+JOIN payments p ON p.id = i.returned_payment_id
+WHERE i.batch_id = @batch_id AND i.line BETWEEN @first_line AND @last_line
+  AND i.status = 'stored' AND i.reversal_id IS NULL AND p.status = 'received'
+ORDER BY p.id
+LIMIT 10000;
+
+-- LockBatchReturns locks the returns on a range of a batch's lines that have no
+-- reversal yet and whose payments no longer wait to be posted.
+--
+-- name: LockBatchReturns :many
+SELECT i.line FROM payment_batch_items i
+JOIN payments p ON p.id = i.returned_payment_id
+WHERE i.batch_id = @batch_id AND i.line BETWEEN @first_line AND @last_line
+  AND i.status = 'stored' AND i.reversal_id IS NULL AND p.status <> 'received'
+ORDER BY i.line
+LIMIT 1000000
+FOR NO KEY UPDATE OF i;
+
+-- InsertBatchReversals makes a reversal, under the given id, of each of the given
+-- returns whose payment can be reversed, and gives it to the item. It returns
+-- those it made. It leaves out, without an error, a payment of which there is a
+-- reversal already, and waits for whoever is asking for that one; payments are
+-- taken in order, so that two statements do not wait for each other in a circle.
+-- Who named the payment asks for the reversal, or else who sent the file.
+--
+-- name: InsertBatchReversals :many
+WITH wanted AS (
+  SELECT unnest(@lines::integer[]) AS line, unnest(@ids::uuid[]) AS id
+), made AS (
+  INSERT INTO payment_reversals (id, payment_id, reason, returned_on, requested_by, idempotency_key, request_hash)
+  SELECT w.id, p.id, i.return_code, least(i.received_on, timezone('UTC', now())::date),
+    coalesce(i.resolved_by, b.requested_by), 'batch ' || b.id || ' line ' || i.line, b.sha256
+  FROM wanted w
+  JOIN payment_batch_items i ON i.batch_id = @batch_id AND i.line = w.line
+  JOIN payment_batches b ON b.id = i.batch_id
+  JOIN payments p ON p.id = i.returned_payment_id AND p.status = 'posted'
+  JOIN loans l ON l.id = p.loan_id AND l.status <> 'archived'
+  ORDER BY p.id, i.line
+  ON CONFLICT DO NOTHING
+  RETURNING id
+)
+UPDATE payment_batch_items i SET reversal_id = w.id
+FROM wanted w
+JOIN made ON made.id = w.id
+WHERE i.batch_id = @batch_id AND i.line = w.line
+RETURNING w.id::uuid AS reversal_id;
+
+-- MarkBatchReturnsRefused makes exceptions of returns whose payments cannot be
+-- reversed, and says why. One for which a person has named the payment is
+-- rejected: it was an exception before.
+--
+-- name: MarkBatchReturnsRefused :exec
+UPDATE payment_batch_items i
+SET status = CASE WHEN i.resolved_at IS NULL THEN 'exception' ELSE 'rejected' END::payment_batch_item_status,
+  reason = CASE WHEN p.status = 'rejected' THEN 'payment_rejected'
+    WHEN p.status = 'posted' AND l.status = 'archived' THEN 'loan_archived' ELSE 'already_reversed' END
+FROM payments p
+JOIN loans l ON l.id = p.loan_id
+WHERE i.batch_id = @batch_id AND i.line = ANY(@lines::integer[]) AND i.status = 'stored' AND i.reversal_id IS NULL
+  AND p.id = i.returned_payment_id;
+
+-- GetBatchOfReversal returns the batch of the return that a reversal was made of.
+--
+-- name: GetBatchOfReversal :one
+SELECT batch_id FROM payment_batch_items WHERE reversal_id = $1;
+
+-- MarkBatchReturnEnded takes over what became of the reversal of a return.
+--
+-- name: MarkBatchReturnEnded :exec
+UPDATE payment_batch_items i
+SET status = CASE WHEN r.posted_at IS NULL THEN 'rejected' ELSE 'reversed' END::payment_batch_item_status,
+  reason = r.refusal
+FROM payment_reversals r
+WHERE r.id = $1 AND i.reversal_id = r.id AND i.status = 'stored'
+  AND (r.posted_at IS NOT NULL OR r.refusal IS NOT NULL);
 
 -- MarkBatchItemsPosted takes over what became of the payments of a range of a
 -- batch's lines.
@@ -122,15 +221,16 @@ WHERE i.batch_id = @batch_id AND i.line BETWEEN @first_line AND @last_line AND i
 -- name: LockPaymentBatch :exec
 SELECT FROM payment_batches WHERE id = $1 FOR NO KEY UPDATE;
 
--- MarkPaymentBatch takes a batch to posting while some of its payments wait, and
--- to finished when none does. Whoever calls it holds LockPaymentBatch, taken in
--- a statement before.
+-- MarkPaymentBatch takes a batch to posting while some of its items wait, and to
+-- finished when none does. Whoever calls it holds LockPaymentBatch, taken in a
+-- statement before. Files are worked from their first line on, so what waits is
+-- looked for from the last one back: until the end it is found at once.
 --
 -- name: MarkPaymentBatch :exec
 UPDATE payment_batches b SET status = s.status, finished_at = CASE WHEN s.status = 'finished' THEN now() END
 FROM (
-  SELECT CASE WHEN EXISTS (
-    SELECT FROM payment_batch_items i WHERE i.batch_id = @id AND i.status = 'stored'
+  SELECT CASE WHEN (
+    SELECT true FROM payment_batch_items i WHERE i.batch_id = @id AND i.status = 'stored' ORDER BY i.line DESC LIMIT 1
   ) THEN 'posting' ELSE 'finished' END::payment_batch_status AS status
 ) s
 WHERE b.id = @id AND b.status <> s.status;
@@ -140,6 +240,11 @@ WHERE b.id = @id AND b.status <> s.status;
 --
 -- name: ListFinishedPaymentBatches :many
 SELECT id FROM payment_batches WHERE id = ANY(@ids::uuid[]) AND status = 'finished' ORDER BY id LIMIT 10000;
+
+-- GetPaymentBatchItem returns one item.
+--
+-- name: GetPaymentBatchItem :one
+SELECT * FROM payment_batch_items WHERE batch_id = $1 AND line = $2;
 
 -- LockPaymentBatchItem locks an item to resolve it.
 --
@@ -155,9 +260,21 @@ UPDATE payment_batch_items SET status = 'stored', reason = NULL, loan_id = @loan
 WHERE batch_id = @batch_id AND line = @line AND status = 'exception'
 RETURNING *;
 
--- MarkBatchItemReturned ends an exception whose money a person sent back.
+-- MarkBatchReturnResolved gives an exception that is a return the payment that a
+-- person found for it.
 --
--- name: MarkBatchItemReturned :one
-UPDATE payment_batch_items SET status = 'returned', note = @note, resolved_by = @resolved_by, resolved_at = now()
+-- name: MarkBatchReturnResolved :one
+UPDATE payment_batch_items i SET status = 'stored', reason = NULL, loan_id = p.loan_id, returned_payment_id = p.id,
+  note = @note, resolved_by = @resolved_by, resolved_at = now()
+FROM payments p
+WHERE i.batch_id = @batch_id AND i.line = @line AND i.status = 'exception' AND i.return_code IS NOT NULL
+  AND p.id = @payment_id AND p.amount_cents = i.amount_cents
+RETURNING i.*;
+
+-- MarkBatchItemEnded ends an exception of which a person has sent the money back
+-- (returned), or which that person has seen to otherwise (closed).
+--
+-- name: MarkBatchItemEnded :one
+UPDATE payment_batch_items SET status = @status, note = @note, resolved_by = @resolved_by, resolved_at = now()
 WHERE batch_id = @batch_id AND line = @line AND status = 'exception'
 RETURNING *;

@@ -48,6 +48,18 @@ func (q *Queries) CountPaymentBatchItems(ctx context.Context, batchID uuid.UUID)
 	return items, nil
 }
 
+const getBatchOfReversal = `-- name: GetBatchOfReversal :one
+SELECT batch_id FROM payment_batch_items WHERE reversal_id = $1
+`
+
+// GetBatchOfReversal returns the batch of the return that a reversal was made of.
+func (q *Queries) GetBatchOfReversal(ctx context.Context, reversalID *uuid.UUID) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, getBatchOfReversal, reversalID)
+	var batch_id uuid.UUID
+	err := row.Scan(&batch_id)
+	return batch_id, err
+}
+
 const getPaymentBatch = `-- name: GetPaymentBatch :one
 SELECT id, format, sha256, items, total_cents, status, requested_by, idempotency_key, request_hash, created_at, finished_at FROM payment_batches WHERE id = $1
 `
@@ -116,6 +128,38 @@ func (q *Queries) GetPaymentBatchBySHA256(ctx context.Context, sha256 []byte) (P
 		&i.RequestHash,
 		&i.CreatedAt,
 		&i.FinishedAt,
+	)
+	return i, err
+}
+
+const getPaymentBatchItem = `-- name: GetPaymentBatchItem :one
+SELECT batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at, return_code, original_trace, returned_payment_id, reversal_id FROM payment_batch_items WHERE batch_id = $1 AND line = $2
+`
+
+// GetPaymentBatchItem returns one item.
+func (q *Queries) GetPaymentBatchItem(ctx context.Context, batchID uuid.UUID, line int32) (PaymentBatchItem, error) {
+	row := q.db.QueryRow(ctx, getPaymentBatchItem, batchID, line)
+	var i PaymentBatchItem
+	err := row.Scan(
+		&i.BatchID,
+		&i.Line,
+		&i.LoanNumber,
+		&i.AmountCents,
+		&i.ReceivedOn,
+		&i.Channel,
+		&i.Designation,
+		&i.ExternalRef,
+		&i.Status,
+		&i.Reason,
+		&i.LoanID,
+		&i.PaymentID,
+		&i.Note,
+		&i.ResolvedBy,
+		&i.ResolvedAt,
+		&i.ReturnCode,
+		&i.OriginalTrace,
+		&i.ReturnedPaymentID,
+		&i.ReversalID,
 	)
 	return i, err
 }
@@ -190,6 +234,61 @@ func (q *Queries) InsertBatchPayments(ctx context.Context, arg InsertBatchPaymen
 	return items, nil
 }
 
+const insertBatchReversals = `-- name: InsertBatchReversals :many
+WITH wanted AS (
+  SELECT unnest($2::integer[]) AS line, unnest($3::uuid[]) AS id
+), made AS (
+  INSERT INTO payment_reversals (id, payment_id, reason, returned_on, requested_by, idempotency_key, request_hash)
+  SELECT w.id, p.id, i.return_code, least(i.received_on, timezone('UTC', now())::date),
+    coalesce(i.resolved_by, b.requested_by), 'batch ' || b.id || ' line ' || i.line, b.sha256
+  FROM wanted w
+  JOIN payment_batch_items i ON i.batch_id = $1 AND i.line = w.line
+  JOIN payment_batches b ON b.id = i.batch_id
+  JOIN payments p ON p.id = i.returned_payment_id AND p.status = 'posted'
+  JOIN loans l ON l.id = p.loan_id AND l.status <> 'archived'
+  ORDER BY p.id, i.line
+  ON CONFLICT DO NOTHING
+  RETURNING id
+)
+UPDATE payment_batch_items i SET reversal_id = w.id
+FROM wanted w
+JOIN made ON made.id = w.id
+WHERE i.batch_id = $1 AND i.line = w.line
+RETURNING w.id::uuid AS reversal_id
+`
+
+type InsertBatchReversalsParams struct {
+	BatchID uuid.UUID
+	Lines   []int32
+	Ids     []uuid.UUID
+}
+
+// InsertBatchReversals makes a reversal, under the given id, of each of the given
+// returns whose payment can be reversed, and gives it to the item. It returns
+// those it made. It leaves out, without an error, a payment of which there is a
+// reversal already, and waits for whoever is asking for that one; payments are
+// taken in order, so that two statements do not wait for each other in a circle.
+// Who named the payment asks for the reversal, or else who sent the file.
+func (q *Queries) InsertBatchReversals(ctx context.Context, arg InsertBatchReversalsParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, insertBatchReversals, arg.BatchID, arg.Lines, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var reversal_id uuid.UUID
+		if err := rows.Scan(&reversal_id); err != nil {
+			return nil, err
+		}
+		items = append(items, reversal_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const insertPaymentBatch = `-- name: InsertPaymentBatch :one
 INSERT INTO payment_batches (id, format, sha256, items, total_cents, requested_by, idempotency_key, request_hash)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -239,59 +338,29 @@ func (q *Queries) InsertPaymentBatch(ctx context.Context, arg InsertPaymentBatch
 	return i, err
 }
 
-const insertPaymentBatchItems = `-- name: InsertPaymentBatchItems :exec
-INSERT INTO payment_batch_items (
-  batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref,
-  status, reason, loan_id, payment_id
-)
-SELECT $1, unnest($2::integer[]), unnest($3::text[]), unnest($4::bigint[]),
-  unnest($5::date[]), unnest($6::text[])::payment_channel,
-  unnest($7::text[])::payment_designation, unnest($8::text[]),
-  unnest($9::text[])::payment_batch_item_status, nullif(unnest($10::text[]), ''),
-  nullif(unnest($11::bigint[]), 0), nullif(unnest($12::text[]), '')::uuid
-`
-
 type InsertPaymentBatchItemsParams struct {
-	BatchID      uuid.UUID
-	Lines        []int32
-	LoanNumbers  []string
-	Amounts      []int64
-	ReceivedOn   []mortgage.Date
-	Channels     []string
-	Designations []string
-	ExternalRefs []string
-	Statuses     []string
-	Reasons      []string
-	LoanIds      []int64
-	PaymentIds   []string
-}
-
-// InsertPaymentBatchItems records items of a batch with what was made of them.
-// No loan is 0, no payment and no reason are ”.
-func (q *Queries) InsertPaymentBatchItems(ctx context.Context, arg InsertPaymentBatchItemsParams) error {
-	_, err := q.db.Exec(ctx, insertPaymentBatchItems,
-		arg.BatchID,
-		arg.Lines,
-		arg.LoanNumbers,
-		arg.Amounts,
-		arg.ReceivedOn,
-		arg.Channels,
-		arg.Designations,
-		arg.ExternalRefs,
-		arg.Statuses,
-		arg.Reasons,
-		arg.LoanIds,
-		arg.PaymentIds,
-	)
-	return err
+	BatchID           uuid.UUID
+	Line              int32
+	LoanNumber        string
+	AmountCents       mortgage.Cents
+	ReceivedOn        mortgage.Date
+	Channel           PaymentChannel
+	Designation       mortgage.Designation
+	ExternalRef       string
+	Status            PaymentBatchItemStatus
+	Reason            *string
+	LoanID            *int64
+	PaymentID         *uuid.UUID
+	ReturnCode        *string
+	OriginalTrace     *string
+	ReturnedPaymentID *uuid.UUID
 }
 
 const listBatchPaymentsToPost = `-- name: ListBatchPaymentsToPost :many
-SELECT p.id FROM payment_batch_items i
-JOIN payments p ON p.id = i.payment_id
-WHERE i.batch_id = $1 AND i.line BETWEEN $2 AND $3
-  AND i.status = 'stored' AND p.status = 'received'
-ORDER BY i.line
+SELECT payment_id::uuid AS payment_id FROM payment_batch_items
+WHERE batch_id = $1 AND line BETWEEN $2 AND $3
+  AND status = 'stored' AND payment_id IS NOT NULL
+ORDER BY line
 LIMIT 10000
 `
 
@@ -302,7 +371,7 @@ type ListBatchPaymentsToPostParams struct {
 }
 
 // ListBatchPaymentsToPost returns the payments of a range of a batch's lines
-// that wait to be posted.
+// that the items say wait to be posted; some may be posted already.
 func (q *Queries) ListBatchPaymentsToPost(ctx context.Context, arg ListBatchPaymentsToPostParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, listBatchPaymentsToPost, arg.BatchID, arg.FirstLine, arg.LastLine)
 	if err != nil {
@@ -311,11 +380,11 @@ func (q *Queries) ListBatchPaymentsToPost(ctx context.Context, arg ListBatchPaym
 	defer rows.Close()
 	items := []uuid.UUID{}
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var payment_id uuid.UUID
+		if err := rows.Scan(&payment_id); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, payment_id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -381,7 +450,7 @@ func (q *Queries) ListLoanIDs(ctx context.Context, loanNumbers []string) ([]List
 }
 
 const listPaymentBatchItems = `-- name: ListPaymentBatchItems :many
-SELECT batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at FROM payment_batch_items
+SELECT batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at, return_code, original_trace, returned_payment_id, reversal_id FROM payment_batch_items
 WHERE batch_id = $1 AND line > $2
 ORDER BY line
 LIMIT $3
@@ -420,6 +489,10 @@ func (q *Queries) ListPaymentBatchItems(ctx context.Context, arg ListPaymentBatc
 			&i.Note,
 			&i.ResolvedBy,
 			&i.ResolvedAt,
+			&i.ReturnCode,
+			&i.OriginalTrace,
+			&i.ReturnedPaymentID,
+			&i.ReversalID,
 		); err != nil {
 			return nil, err
 		}
@@ -432,7 +505,7 @@ func (q *Queries) ListPaymentBatchItems(ctx context.Context, arg ListPaymentBatc
 }
 
 const listPaymentBatchItemsByStatus = `-- name: ListPaymentBatchItemsByStatus :many
-SELECT batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at FROM payment_batch_items
+SELECT batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at, return_code, original_trace, returned_payment_id, reversal_id FROM payment_batch_items
 WHERE batch_id = $1 AND status = $2 AND line > $3
 ORDER BY line
 LIMIT $4
@@ -476,10 +549,155 @@ func (q *Queries) ListPaymentBatchItemsByStatus(ctx context.Context, arg ListPay
 			&i.Note,
 			&i.ResolvedBy,
 			&i.ResolvedAt,
+			&i.ReturnCode,
+			&i.OriginalTrace,
+			&i.ReturnedPaymentID,
+			&i.ReversalID,
 		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listReturnedPayments = `-- name: ListReturnedPayments :many
+SELECT r.line::integer AS line, p.id, p.status, p.amount_cents
+FROM (
+  SELECT unnest($1::integer[]) AS line, unnest($2::bigint[]) AS loan_id,
+    unnest($3::text[]) AS original_trace, unnest($4::date[]) AS received_on
+) r
+CROSS JOIN LATERAL (
+  SELECT c.id, c.status, c.amount_cents, c.received_on FROM payments c
+  WHERE c.loan_id = r.loan_id AND c.channel = 'ach' AND starts_with(c.external_ref, r.original_trace || '/')
+    AND c.received_on <= r.received_on
+  ORDER BY c.received_on DESC, c.id DESC
+  LIMIT 100
+) p
+ORDER BY r.line, p.received_on DESC, p.id DESC
+LIMIT 1000000
+`
+
+type ListReturnedPaymentsParams struct {
+	Lines          []int32
+	LoanIds        []int64
+	OriginalTraces []string
+	ReceivedOn     []mortgage.Date
+}
+
+type ListReturnedPaymentsRow struct {
+	Line        int32
+	ID          uuid.UUID
+	Status      PaymentStatus
+	AmountCents mortgage.Cents
+}
+
+// ListReturnedPayments returns, for each return of a file, the ACH payments of its
+// loan that it may mean: whose reference begins with the original trace number
+// and a slash, and that are not of a later day than the return. The newest come
+// first, a hundred of them at most.
+func (q *Queries) ListReturnedPayments(ctx context.Context, arg ListReturnedPaymentsParams) ([]ListReturnedPaymentsRow, error) {
+	rows, err := q.db.Query(ctx, listReturnedPayments,
+		arg.Lines,
+		arg.LoanIds,
+		arg.OriginalTraces,
+		arg.ReceivedOn,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListReturnedPaymentsRow{}
+	for rows.Next() {
+		var i ListReturnedPaymentsRow
+		if err := rows.Scan(
+			&i.Line,
+			&i.ID,
+			&i.Status,
+			&i.AmountCents,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listReturnedPaymentsToPost = `-- name: ListReturnedPaymentsToPost :many
+SELECT DISTINCT p.id FROM payment_batch_items i
+JOIN payments p ON p.id = i.returned_payment_id
+WHERE i.batch_id = $1 AND i.line BETWEEN $2 AND $3
+  AND i.status = 'stored' AND i.reversal_id IS NULL AND p.status = 'received'
+ORDER BY p.id
+LIMIT 10000
+`
+
+type ListReturnedPaymentsToPostParams struct {
+	BatchID   uuid.UUID
+	FirstLine int32
+	LastLine  int32
+}
+
+// ListReturnedPaymentsToPost returns the payments that the returns on a range of
+// a batch's lines mean and that wait to be posted: only then can they be
+// reversed.
+func (q *Queries) ListReturnedPaymentsToPost(ctx context.Context, arg ListReturnedPaymentsToPostParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, listReturnedPaymentsToPost, arg.BatchID, arg.FirstLine, arg.LastLine)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockBatchReturns = `-- name: LockBatchReturns :many
+SELECT i.line FROM payment_batch_items i
+JOIN payments p ON p.id = i.returned_payment_id
+WHERE i.batch_id = $1 AND i.line BETWEEN $2 AND $3
+  AND i.status = 'stored' AND i.reversal_id IS NULL AND p.status <> 'received'
+ORDER BY i.line
+LIMIT 1000000
+FOR NO KEY UPDATE OF i
+`
+
+type LockBatchReturnsParams struct {
+	BatchID   uuid.UUID
+	FirstLine int32
+	LastLine  int32
+}
+
+// LockBatchReturns locks the returns on a range of a batch's lines that have no
+// reversal yet and whose payments no longer wait to be posted.
+func (q *Queries) LockBatchReturns(ctx context.Context, arg LockBatchReturnsParams) ([]int32, error) {
+	rows, err := q.db.Query(ctx, lockBatchReturns, arg.BatchID, arg.FirstLine, arg.LastLine)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int32{}
+	for rows.Next() {
+		var line int32
+		if err := rows.Scan(&line); err != nil {
+			return nil, err
+		}
+		items = append(items, line)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -499,7 +717,7 @@ func (q *Queries) LockPaymentBatch(ctx context.Context, id uuid.UUID) error {
 }
 
 const lockPaymentBatchItem = `-- name: LockPaymentBatchItem :one
-SELECT batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at FROM payment_batch_items WHERE batch_id = $1 AND line = $2 FOR NO KEY UPDATE
+SELECT batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at, return_code, original_trace, returned_payment_id, reversal_id FROM payment_batch_items WHERE batch_id = $1 AND line = $2 FOR NO KEY UPDATE
 `
 
 // LockPaymentBatchItem locks an item to resolve it.
@@ -522,6 +740,10 @@ func (q *Queries) LockPaymentBatchItem(ctx context.Context, batchID uuid.UUID, l
 		&i.Note,
 		&i.ResolvedBy,
 		&i.ResolvedAt,
+		&i.ReturnCode,
+		&i.OriginalTrace,
+		&i.ReturnedPaymentID,
+		&i.ReversalID,
 	)
 	return i, err
 }
@@ -530,7 +752,7 @@ const markBatchItemAssigned = `-- name: MarkBatchItemAssigned :one
 UPDATE payment_batch_items SET status = 'stored', reason = NULL, loan_id = $1, payment_id = $2,
   note = $3, resolved_by = $4, resolved_at = now()
 WHERE batch_id = $5 AND line = $6 AND status = 'exception'
-RETURNING batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at
+RETURNING batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at, return_code, original_trace, returned_payment_id, reversal_id
 `
 
 type MarkBatchItemAssignedParams struct {
@@ -570,26 +792,33 @@ func (q *Queries) MarkBatchItemAssigned(ctx context.Context, arg MarkBatchItemAs
 		&i.Note,
 		&i.ResolvedBy,
 		&i.ResolvedAt,
+		&i.ReturnCode,
+		&i.OriginalTrace,
+		&i.ReturnedPaymentID,
+		&i.ReversalID,
 	)
 	return i, err
 }
 
-const markBatchItemReturned = `-- name: MarkBatchItemReturned :one
-UPDATE payment_batch_items SET status = 'returned', note = $1, resolved_by = $2, resolved_at = now()
-WHERE batch_id = $3 AND line = $4 AND status = 'exception'
-RETURNING batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at
+const markBatchItemEnded = `-- name: MarkBatchItemEnded :one
+UPDATE payment_batch_items SET status = $1, note = $2, resolved_by = $3, resolved_at = now()
+WHERE batch_id = $4 AND line = $5 AND status = 'exception'
+RETURNING batch_id, line, loan_number, amount_cents, received_on, channel, designation, external_ref, status, reason, loan_id, payment_id, note, resolved_by, resolved_at, return_code, original_trace, returned_payment_id, reversal_id
 `
 
-type MarkBatchItemReturnedParams struct {
+type MarkBatchItemEndedParams struct {
+	Status     PaymentBatchItemStatus
 	Note       *string
 	ResolvedBy *string
 	BatchID    uuid.UUID
 	Line       int32
 }
 
-// MarkBatchItemReturned ends an exception whose money a person sent back.
-func (q *Queries) MarkBatchItemReturned(ctx context.Context, arg MarkBatchItemReturnedParams) (PaymentBatchItem, error) {
-	row := q.db.QueryRow(ctx, markBatchItemReturned,
+// MarkBatchItemEnded ends an exception of which a person has sent the money back
+// (returned), or which that person has seen to otherwise (closed).
+func (q *Queries) MarkBatchItemEnded(ctx context.Context, arg MarkBatchItemEndedParams) (PaymentBatchItem, error) {
+	row := q.db.QueryRow(ctx, markBatchItemEnded,
+		arg.Status,
 		arg.Note,
 		arg.ResolvedBy,
 		arg.BatchID,
@@ -612,6 +841,10 @@ func (q *Queries) MarkBatchItemReturned(ctx context.Context, arg MarkBatchItemRe
 		&i.Note,
 		&i.ResolvedBy,
 		&i.ResolvedAt,
+		&i.ReturnCode,
+		&i.OriginalTrace,
+		&i.ReturnedPaymentID,
+		&i.ReversalID,
 	)
 	return i, err
 }
@@ -638,19 +871,106 @@ func (q *Queries) MarkBatchItemsPosted(ctx context.Context, arg MarkBatchItemsPo
 	return err
 }
 
+const markBatchReturnEnded = `-- name: MarkBatchReturnEnded :exec
+UPDATE payment_batch_items i
+SET status = CASE WHEN r.posted_at IS NULL THEN 'rejected' ELSE 'reversed' END::payment_batch_item_status,
+  reason = r.refusal
+FROM payment_reversals r
+WHERE r.id = $1 AND i.reversal_id = r.id AND i.status = 'stored'
+  AND (r.posted_at IS NOT NULL OR r.refusal IS NOT NULL)
+`
+
+// MarkBatchReturnEnded takes over what became of the reversal of a return.
+func (q *Queries) MarkBatchReturnEnded(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, markBatchReturnEnded, id)
+	return err
+}
+
+const markBatchReturnResolved = `-- name: MarkBatchReturnResolved :one
+UPDATE payment_batch_items i SET status = 'stored', reason = NULL, loan_id = p.loan_id, returned_payment_id = p.id,
+  note = $1, resolved_by = $2, resolved_at = now()
+FROM payments p
+WHERE i.batch_id = $3 AND i.line = $4 AND i.status = 'exception' AND i.return_code IS NOT NULL
+  AND p.id = $5 AND p.amount_cents = i.amount_cents
+RETURNING i.batch_id, i.line, i.loan_number, i.amount_cents, i.received_on, i.channel, i.designation, i.external_ref, i.status, i.reason, i.loan_id, i.payment_id, i.note, i.resolved_by, i.resolved_at, i.return_code, i.original_trace, i.returned_payment_id, i.reversal_id
+`
+
+type MarkBatchReturnResolvedParams struct {
+	Note       *string
+	ResolvedBy *string
+	BatchID    uuid.UUID
+	Line       int32
+	PaymentID  uuid.UUID
+}
+
+// MarkBatchReturnResolved gives an exception that is a return the payment that a
+// person found for it.
+func (q *Queries) MarkBatchReturnResolved(ctx context.Context, arg MarkBatchReturnResolvedParams) (PaymentBatchItem, error) {
+	row := q.db.QueryRow(ctx, markBatchReturnResolved,
+		arg.Note,
+		arg.ResolvedBy,
+		arg.BatchID,
+		arg.Line,
+		arg.PaymentID,
+	)
+	var i PaymentBatchItem
+	err := row.Scan(
+		&i.BatchID,
+		&i.Line,
+		&i.LoanNumber,
+		&i.AmountCents,
+		&i.ReceivedOn,
+		&i.Channel,
+		&i.Designation,
+		&i.ExternalRef,
+		&i.Status,
+		&i.Reason,
+		&i.LoanID,
+		&i.PaymentID,
+		&i.Note,
+		&i.ResolvedBy,
+		&i.ResolvedAt,
+		&i.ReturnCode,
+		&i.OriginalTrace,
+		&i.ReturnedPaymentID,
+		&i.ReversalID,
+	)
+	return i, err
+}
+
+const markBatchReturnsRefused = `-- name: MarkBatchReturnsRefused :exec
+UPDATE payment_batch_items i
+SET status = CASE WHEN i.resolved_at IS NULL THEN 'exception' ELSE 'rejected' END::payment_batch_item_status,
+  reason = CASE WHEN p.status = 'rejected' THEN 'payment_rejected'
+    WHEN p.status = 'posted' AND l.status = 'archived' THEN 'loan_archived' ELSE 'already_reversed' END
+FROM payments p
+JOIN loans l ON l.id = p.loan_id
+WHERE i.batch_id = $1 AND i.line = ANY($2::integer[]) AND i.status = 'stored' AND i.reversal_id IS NULL
+  AND p.id = i.returned_payment_id
+`
+
+// MarkBatchReturnsRefused makes exceptions of returns whose payments cannot be
+// reversed, and says why. One for which a person has named the payment is
+// rejected: it was an exception before.
+func (q *Queries) MarkBatchReturnsRefused(ctx context.Context, batchID uuid.UUID, lines []int32) error {
+	_, err := q.db.Exec(ctx, markBatchReturnsRefused, batchID, lines)
+	return err
+}
+
 const markPaymentBatch = `-- name: MarkPaymentBatch :exec
 UPDATE payment_batches b SET status = s.status, finished_at = CASE WHEN s.status = 'finished' THEN now() END
 FROM (
-  SELECT CASE WHEN EXISTS (
-    SELECT FROM payment_batch_items i WHERE i.batch_id = $1 AND i.status = 'stored'
+  SELECT CASE WHEN (
+    SELECT true FROM payment_batch_items i WHERE i.batch_id = $1 AND i.status = 'stored' ORDER BY i.line DESC LIMIT 1
   ) THEN 'posting' ELSE 'finished' END::payment_batch_status AS status
 ) s
 WHERE b.id = $1 AND b.status <> s.status
 `
 
-// MarkPaymentBatch takes a batch to posting while some of its payments wait, and
-// to finished when none does. Whoever calls it holds LockPaymentBatch, taken in
-// a statement before.
+// MarkPaymentBatch takes a batch to posting while some of its items wait, and to
+// finished when none does. Whoever calls it holds LockPaymentBatch, taken in a
+// statement before. Files are worked from their first line on, so what waits is
+// looked for from the last one back: until the end it is found at once.
 func (q *Queries) MarkPaymentBatch(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, markPaymentBatch, id)
 	return err

@@ -1,48 +1,52 @@
 package server
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
-	"loanserve/jobs"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
 
 // batchItem is one payment of a file, as the API shows it.
 type batchItem struct {
-	Line        int32                          `json:"line" doc:"Of the file, from 1."`
-	Status      queries.PaymentBatchItemStatus `json:"status" enum:"stored,posted,rejected,exception,returned" doc:"stored: its payment waits to be posted. posted: it is in the loan's books; should it be reversed later, the payment says so. rejected: refused by a rule. exception: waits for a person to resolve it. returned: the money goes back."`
-	Reason      string                         `json:"reason,omitzero" doc:"Why it is an exception or was one, or the rule that refused it."`
-	LoanNumber  string                         `json:"loan_number" doc:"As the file has it."`
-	LoanID      int64                          `json:"loan_id,omitzero"`
-	PaymentID   *uuid.UUID                     `json:"payment_id,omitzero" nullable:"false" format:"uuid"`
-	AmountCents mortgage.Cents                 `json:"amount_cents"`
-	ReceivedOn  date                           `json:"received_on"`
-	Channel     queries.PaymentChannel         `json:"channel"`
-	Designation mortgage.Designation           `json:"designation"`
-	ExternalRef string                         `json:"external_ref"`
-	Note        string                         `json:"note,omitzero"`
-	ResolvedBy  string                         `json:"resolved_by,omitzero"`
-	ResolvedAt  time.Time                      `json:"resolved_at,omitzero"`
+	Line          int32                          `json:"line" doc:"Of the file, from 1."`
+	Status        queries.PaymentBatchItemStatus `json:"status" enum:"stored,posted,rejected,exception,returned,reversed,closed" doc:"stored: its payment waits to be posted, or its reversal. posted: it is in the loan's books; should it be reversed later, the payment says so. rejected: refused by a rule. exception: waits for a person to resolve it. returned: the money goes back. reversed: it is a return, and its payment was taken out of the loan's books. closed: it is a return that a person has seen to."`
+	Reason        string                         `json:"reason,omitzero" doc:"Why it is an exception or was one, or the rule that refused it."`
+	LoanNumber    string                         `json:"loan_number" doc:"As the file has it."`
+	LoanID        int64                          `json:"loan_id,omitzero"`
+	PaymentID     *uuid.UUID                     `json:"payment_id,omitzero" nullable:"false" format:"uuid" doc:"The payment that it is, or of a return the payment that it returns."`
+	ReversalID    *uuid.UUID                     `json:"reversal_id,omitzero" nullable:"false" format:"uuid" doc:"The reversal that was made of a return."`
+	ReturnCode    string                         `json:"return_code,omitzero" doc:"R01 to R85: it is a return, and why."`
+	OriginalTrace string                         `json:"original_trace,omitzero" doc:"The trace number of the entry that came back."`
+	AmountCents   mortgage.Cents                 `json:"amount_cents"`
+	ReceivedOn    date                           `json:"received_on"`
+	Channel       queries.PaymentChannel         `json:"channel"`
+	Designation   mortgage.Designation           `json:"designation"`
+	ExternalRef   string                         `json:"external_ref"`
+	Note          string                         `json:"note,omitzero"`
+	ResolvedBy    string                         `json:"resolved_by,omitzero"`
+	ResolvedAt    time.Time                      `json:"resolved_at,omitzero"`
 }
 
 func batchItemOf(row queries.PaymentBatchItem) batchItem {
 	shown := batchItem{
-		Line: row.Line, Status: row.Status, LoanNumber: row.LoanNumber, PaymentID: row.PaymentID,
+		Line: row.Line, Status: row.Status, LoanNumber: row.LoanNumber,
+		PaymentID: cmp.Or(row.PaymentID, row.ReturnedPaymentID), ReversalID: row.ReversalID,
 		AmountCents: row.AmountCents, ReceivedOn: date{row.ReceivedOn}, Channel: row.Channel,
 		Designation: row.Designation, ExternalRef: row.ExternalRef,
 	}
 	if row.Reason != nil {
 		shown.Reason = *row.Reason
+	}
+	if row.ReturnCode != nil {
+		shown.ReturnCode, shown.OriginalTrace = *row.ReturnCode, *row.OriginalTrace
 	}
 	if row.LoanID != nil {
 		shown.LoanID = *row.LoanID
@@ -58,7 +62,7 @@ func batchItemOf(row queries.PaymentBatchItem) batchItem {
 
 type listPaymentBatchItemsInput struct {
 	BatchID uuid.UUID                      `path:"batch_id" format:"uuid"`
-	Status  queries.PaymentBatchItemStatus `query:"status" enum:"stored,posted,rejected,exception,returned"`
+	Status  queries.PaymentBatchItemStatus `query:"status" enum:"stored,posted,rejected,exception,returned,reversed,closed"`
 	Page
 }
 
@@ -109,138 +113,4 @@ func (s *Server) listPaymentBatchItems(
 		out.Link = in.linkToNext(batchPath(in.BatchID)+"/items", next, more)
 	}
 	return out, nil
-}
-
-// The resolutions of an exception.
-const (
-	resolutionAssign = "assign"
-	resolutionReturn = "return"
-)
-
-// resolution is what a person says of an exception.
-type resolution struct {
-	Action string `json:"action" enum:"assign,return"`
-	LoanID int64  `json:"loan_id,omitzero" minimum:"1" maximum:"9007199254740991" doc:"The loan whose money it is; with assign, and only there."`
-	Note   string `json:"note,omitzero" minLength:"1" maxLength:"500" doc:"For the record; needed with return."`
-}
-
-type resolvePaymentBatchItemInput struct {
-	BatchID uuid.UUID `path:"batch_id" format:"uuid"`
-	Line    int32     `path:"line" minimum:"1" maximum:"2147483647"`
-	Body    resolution
-}
-
-type resolvePaymentBatchItemOutput struct{ Body batchItem }
-
-// resolvePaymentBatchItem needs no idempotency key: an item is resolved once.
-func (s *Server) resolvePaymentBatchItem(
-	ctx context.Context, in *resolvePaymentBatchItemInput,
-) (*resolvePaymentBatchItemOutput, error) {
-	switch r := in.Body; {
-	case (r.Action == resolutionAssign) != (r.LoanID != 0):
-		return nil, invalid(inBody("/loan_id", "goes with assign, and only with it"))
-	case r.Action == resolutionReturn && r.Note == "":
-		return nil, invalid(inBody("/note", "is needed with return"))
-	}
-	var row queries.PaymentBatchItem
-	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) (err error) {
-		row, err = s.resolve(ctx, tx, in)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &resolvePaymentBatchItemOutput{Body: batchItemOf(row)}, nil
-}
-
-func (s *Server) resolve(
-	ctx context.Context, tx pgx.Tx, in *resolvePaymentBatchItemInput,
-) (queries.PaymentBatchItem, error) {
-	q := queries.New(tx)
-	row, err := q.LockPaymentBatchItem(ctx, in.BatchID, in.Line)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return row, notFound("There is no such item.")
-	}
-	if err != nil {
-		return row, fmt.Errorf("lock item: %w", err)
-	}
-	if row.Status != queries.PaymentBatchItemStatusException {
-		if resolvedAs(row, in.Body) {
-			return row, nil
-		}
-		return row, conflict("Only an exception can be resolved, once; this item is " + string(row.Status) + ".")
-	}
-	var note *string
-	if in.Body.Note != "" {
-		note = &in.Body.Note
-	}
-	by := PrincipalOf(ctx).ID
-	if in.Body.Action == resolutionAssign {
-		return s.assign(ctx, tx, row, in.Body.LoanID, note, by)
-	}
-	row, err = q.MarkBatchItemReturned(ctx, queries.MarkBatchItemReturnedParams{
-		BatchID: row.BatchID, Line: row.Line, Note: note, ResolvedBy: &by,
-	})
-	if err != nil {
-		return row, fmt.Errorf("mark item returned: %w", err)
-	}
-	return row, nil
-}
-
-// resolvedAs says whether an item was resolved before, and in the same way.
-func resolvedAs(row queries.PaymentBatchItem, r resolution) bool {
-	shown := batchItemOf(row)
-	if row.ResolvedAt == nil || shown.Note != r.Note {
-		return false
-	}
-	if row.Status == queries.PaymentBatchItemStatusReturned {
-		return r.Action == resolutionReturn
-	}
-	return r.Action == resolutionAssign && shown.LoanID == r.LoanID
-}
-
-// assign stores the payment of an exception for the loan that a person found,
-// and the job that posts it.
-func (s *Server) assign(
-	ctx context.Context, tx pgx.Tx, item queries.PaymentBatchItem, loan int64, note *string, by string,
-) (queries.PaymentBatchItem, error) {
-	q := queries.New(tx)
-	id, err := uuid.NewV7()
-	if err != nil {
-		return item, fmt.Errorf("make payment id: %w", err)
-	}
-	hash, err := fingerprint("resolve-payment-batch-item", batchPath(item.BatchID), []int64{int64(item.Line), loan})
-	if err != nil {
-		return item, err
-	}
-	_, err = q.InsertPayment(ctx, queries.InsertPaymentParams{
-		ID: id, LoanID: loan, AmountCents: item.AmountCents, ReceivedOn: item.ReceivedOn, Channel: item.Channel,
-		Designation: item.Designation, ExternalRef: &item.ExternalRef, RequestedBy: by,
-		IdempotencyKey: fmt.Sprintf("batch %s line %d", item.BatchID, item.Line), RequestHash: hash,
-	})
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == uniqueViolation {
-		return item, conflict("The loan has a payment of this reference from this channel: the item is a duplicate.",
-			inBody("/loan_id", "has this payment already"))
-	}
-	if err != nil {
-		return item, fmt.Errorf("insert payment: %w", err)
-	}
-	line := item.Line
-	item, err = q.MarkBatchItemAssigned(ctx, queries.MarkBatchItemAssignedParams{
-		BatchID: item.BatchID, Line: line, LoanID: &loan, PaymentID: &id, Note: note, ResolvedBy: &by,
-	})
-	if err != nil {
-		return item, fmt.Errorf("mark item assigned: %w", err)
-	}
-	if err := q.LockPaymentBatch(ctx, item.BatchID); err != nil {
-		return item, fmt.Errorf("lock batch: %w", err)
-	}
-	if err := q.MarkPaymentBatch(ctx, item.BatchID); err != nil {
-		return item, fmt.Errorf("mark batch: %w", err)
-	}
-	chunk := jobs.PostBatchChunkArgs{BatchID: item.BatchID, FirstLine: line, LastLine: line}
-	if _, err := s.jobs.InsertTx(ctx, tx, chunk, nil); err != nil {
-		return item, fmt.Errorf("enqueue posting: %w", err)
-	}
-	return item, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -72,6 +73,11 @@ func (s *Server) createPaymentBatch(
 	file, err := body.read(in.Format, control)
 	if err != nil {
 		return nil, err
+	}
+	if file.ReturnedCents > 0 {
+		if err := mayReverse(ctx); err != nil {
+			return nil, err
+		}
 	}
 	arg, err := batchParams(ctx, in, key, file)
 	if err != nil {
@@ -142,41 +148,78 @@ func batchPath(id uuid.UUID) string { return "/v1/payment-batches/" + id.String(
 const storeAtOnce = 5_000
 
 // storeBatch stores the batch with its items, the payments of those whose loan
-// exists, and the jobs that post them: all or nothing. It returns errKeyTaken
-// when the idempotency key is taken or the file was taken before.
+// exists, the reversals of payments that came back, and the jobs that post
+// either: all or nothing. It returns errKeyTaken when the idempotency key is
+// taken or the file was taken before.
 func (s *Server) storeBatch(
 	ctx context.Context, tx pgx.Tx, arg queries.InsertPaymentBatchParams, file *remittance.File,
 ) (queries.PaymentBatch, error) {
-	q := queries.New(tx)
-	row, err := q.InsertPaymentBatch(ctx, arg)
+	st := storing{q: queries.New(tx)}
+	var err error
+	st.batch, err = st.q.InsertPaymentBatch(ctx, arg)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return row, errKeyTaken
+		return st.batch, errKeyTaken
 	}
 	if err != nil {
-		return row, fmt.Errorf("insert batch: %w", err)
+		return st.batch, fmt.Errorf("insert batch: %w", err)
 	}
-	var stored []int32 // lines of payments that are to be posted
-	for items := range slices.Chunk(file.Items, storeAtOnce) {
-		lines, err := storeItems(ctx, q, row, items)
-		if err != nil {
-			return row, err
+	payments, returns := apart(file)
+	for items := range slices.Chunk(payments, storeAtOnce) {
+		if err := st.payments(ctx, items); err != nil {
+			return st.batch, err
 		}
-		stored = append(stored, lines...)
 	}
-	if len(stored) == 0 {
-		if err := q.MarkPaymentBatch(ctx, row.ID); err != nil {
-			return row, fmt.Errorf("mark batch: %w", err)
+	for items := range slices.Chunk(returns, storeAtOnce) {
+		if err := st.returns(ctx, items); err != nil {
+			return st.batch, err
 		}
-		return row, nil
 	}
+	if st.known {
+		if err := jobs.RequestReversals(ctx, tx, s.jobs, st.batch.ID, 1, math.MaxInt32); err != nil {
+			return st.batch, err
+		}
+	}
+	return st.batch, s.enqueueBatch(ctx, tx, &st)
+}
+
+// apart returns the payments and the returns of a file, each in its order.
+func apart(file *remittance.File) (payments, returns []remittance.Item) {
+	if file.ReturnedCents == 0 {
+		return file.Items, nil
+	}
+	for _, item := range file.Items {
+		if item.Return == nil {
+			payments = append(payments, item)
+		} else {
+			returns = append(returns, item)
+		}
+	}
+	return payments, returns
+}
+
+// enqueueBatch stores the jobs of a file. Where there are none, nobody else will
+// say how far the batch has come.
+func (s *Server) enqueueBatch(ctx context.Context, tx pgx.Tx, st *storing) error {
+	id := st.batch.ID
 	var chunks []river.InsertManyParams
-	for lines := range slices.Chunk(stored, jobs.BatchChunkPayments) {
+	for lines := range slices.Chunk(st.post, jobs.BatchChunkPayments) {
 		chunks = append(chunks, river.InsertManyParams{Args: jobs.PostBatchChunkArgs{
-			BatchID: row.ID, FirstLine: lines[0], LastLine: lines[len(lines)-1],
+			BatchID: id, FirstLine: lines[0], LastLine: lines[len(lines)-1],
 		}})
 	}
-	if _, err := s.jobs.InsertManyTx(ctx, tx, chunks); err != nil {
-		return row, fmt.Errorf("enqueue postings: %w", err)
+	for lines := range slices.Chunk(st.wait, jobs.ReturnsChunk) {
+		chunks = append(chunks, river.InsertManyParams{Args: jobs.ReverseReturnsArgs{
+			BatchID: id, FirstLine: lines[0], LastLine: lines[len(lines)-1],
+		}})
 	}
-	return row, nil
+	if len(chunks) == 0 {
+		if err := st.q.MarkPaymentBatch(ctx, id); err != nil {
+			return fmt.Errorf("mark batch: %w", err)
+		}
+		return nil
+	}
+	if _, err := s.jobs.InsertManyTx(ctx, tx, chunks); err != nil {
+		return fmt.Errorf("enqueue postings: %w", err)
+	}
+	return nil
 }

@@ -21,14 +21,15 @@ func (s *Server) routePaymentBatches() {
 		Tags: []string{"payment batches"}, Summary: "Submit a file of payments",
 		Description: "The body is the file as it is. All of it is checked, counts and totals included, and stored, or " +
 			"nothing is: then errors lists what is wrong, with line and column. The payments of loans that exist are " +
-			"posted; every other item is an exception that waits for a person. A file is taken once.",
+			"posted, and those that came back are reversed, which takes the scope payments:reverse as well; every other " +
+			"item is an exception that waits for a person. A file is taken once.",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusConflict},
 	}, s.createPaymentBatch)
 	register(s, ScopePaymentsRead, huma.Operation{
 		OperationID: "get-payment-batch", Method: http.MethodGet, Path: "/v1/payment-batches/{batch_id}",
 		Tags: []string{"payment batches"}, Summary: "Get a batch and what became of its items",
-		Description: "With Prefer: wait=N the answer comes when none of its payments waits to be posted, or after N " +
-			"seconds, of which 30 is the most.",
+		Description: "With Prefer: wait=N the answer comes when none of its items waits to be posted or reversed, or after " +
+			"N seconds, of which 30 is the most.",
 		Errors: []int{http.StatusNotFound},
 	}, s.getPaymentBatch)
 	register(s, ScopePaymentsRead, huma.Operation{
@@ -40,8 +41,10 @@ func (s *Server) routePaymentBatches() {
 		OperationID: "resolve-payment-batch-item", Method: http.MethodPost,
 		Path: "/v1/payment-batches/{batch_id}/items/{line}/resolution",
 		Tags: []string{"payment batches"}, Summary: "Say what becomes of an exception",
-		Description: "assign names the loan and starts the posting of the payment; return records that the money goes " +
-			"back. An item is resolved once: the same resolution again gets the item as it is, another one is a conflict.",
+		Description: "Of a payment: assign names the loan and starts the posting; return records that the money goes back. " +
+			"Of a return: reverse names the payment that it returns, of the same amount, and has it reversed, which takes the " +
+			"scope payments:reverse as well; close records that it was seen to otherwise. An item is resolved once: the same " +
+			"resolution again gets the item as it is, another one is a conflict.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.resolvePaymentBatchItem)
 }
@@ -50,7 +53,7 @@ func (s *Server) routePaymentBatches() {
 type paymentBatch struct {
 	BatchID     uuid.UUID                  `json:"batch_id" format:"uuid"`
 	Format      queries.PaymentFileFormat  `json:"format" enum:"csv,bai_lockbox,nacha"`
-	Status      queries.PaymentBatchStatus `json:"status" enum:"received,posting,finished" doc:"received: stored. posting: under way. finished: none of its payments waits to be posted; exceptions may wait for a person, and one that is assigned takes the batch back to posting until it is posted."`
+	Status      queries.PaymentBatchStatus `json:"status" enum:"received,posting,finished" doc:"received: stored. posting: under way. finished: none of its payments waits to be posted, and none of its returns to be reversed; exceptions may wait for a person, and one that is resolved so that something is posted takes the batch back to posting until it is."`
 	Items       int32                      `json:"items"`
 	TotalCents  mortgage.Cents             `json:"total_cents"`
 	SHA256      string                     `json:"sha256" doc:"Of the file, in hexadecimal."`
@@ -67,6 +70,8 @@ type batchCounts struct {
 	Rejected  batchCount `json:"rejected"`
 	Exception batchCount `json:"exception"`
 	Returned  batchCount `json:"returned"`
+	Reversed  batchCount `json:"reversed"`
+	Closed    batchCount `json:"closed"`
 }
 
 // batchCount is how many items there are, and how much money.
@@ -148,6 +153,10 @@ func (s *Server) countItems(ctx context.Context, id uuid.UUID) (*batchCounts, er
 			counts.Exception = count
 		case queries.PaymentBatchItemStatusReturned:
 			counts.Returned = count
+		case queries.PaymentBatchItemStatusReversed:
+			counts.Reversed = count
+		case queries.PaymentBatchItemStatusClosed:
+			counts.Closed = count
 		}
 	}
 	return &counts, nil

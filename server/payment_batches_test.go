@@ -140,8 +140,6 @@ func TestBadFilesAreRefused(t *testing.T) {
 	boardNumber(t, l, "A-1")
 	good := "A-1,10.00,2026-01-15,check,periodic,r-1\n"
 	later := time.Now().AddDate(0, 0, 3).Format(time.DateOnly)
-	returns, err := os.ReadFile("../internal/remittance/testdata/returns.ach")
-	require.NoError(t, err)
 	for name, bad := range map[string]struct {
 		w    *httptest.ResponseRecorder
 		line float64
@@ -151,7 +149,6 @@ func TestBadFilesAreRefused(t *testing.T) {
 		"the items":     {l.sendCSV("k", 2, 1000, good), 0, "control items"},
 		"the total":     {l.sendCSV("k", 1, 1001, good), 0, "control total"},
 		"a future day":  {l.sendCSV("k", 1, 1000, strings.Replace(good, "2026-01-15", later, 1)), 2, "after tomorrow"},
-		"a return":      {l.send("format=nacha", "k", strings.NewReader(string(returns))), 3, "a return"},
 		"another shape": {l.send("format=nacha", "k", strings.NewReader(csvHeader+good)), 1, "record"},
 	} {
 		require.Equal(t, http.StatusUnprocessableEntity, bad.w.Code, "%s: %s", name, bad.w.Body.String())

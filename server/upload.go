@@ -32,7 +32,10 @@ const (
 	maxFileFaults = 100
 )
 
+// The media types of a file by itself, and of one in a form.
 var uploadMediaTypes = []string{"text/csv", "application/octet-stream"}
+
+const formMediaType = "multipart/form-data"
 
 // upload is the body of a request that has not been read.
 type upload struct {
@@ -58,6 +61,7 @@ func registerUpload[I, O any](
 	for _, mediaType := range uploadMediaTypes {
 		content[mediaType] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
+	content[formMediaType] = &huma.MediaType{Schema: formSchema()}
 	operationAt(s.api.OpenAPI(), op.Method, op.Path).RequestBody = &huma.RequestBody{
 		Description: "The file, up to 64 MiB.", Required: true, Content: content,
 	}
@@ -65,14 +69,20 @@ func registerUpload[I, O any](
 
 // check refuses a body that cannot be a file before any of it is read.
 func (u upload) check() error {
-	if u.r.ContentLength > maxUploadBytes {
+	if u.r.ContentLength > maxUploadBytes+maxFormBytes {
 		return tooLarge()
 	}
-	mediaType, _, err := mime.ParseMediaType(u.r.Header.Get("Content-Type"))
-	if err != nil || !slices.Contains(uploadMediaTypes, mediaType) {
-		allowed := strings.Join(uploadMediaTypes, " or ")
+	mediaType, params, err := mime.ParseMediaType(u.r.Header.Get("Content-Type"))
+	allowed := strings.Join(uploadMediaTypes, ", ") + " or " + formMediaType
+	switch {
+	case err == nil && mediaType == formMediaType && params["boundary"] == "":
+		return newProblem(kindMediaType, "A form must say what separates its parts.",
+			inHeader("Content-Type", "must have a boundary"))
+	case err != nil || mediaType != formMediaType && !slices.Contains(uploadMediaTypes, mediaType):
 		return newProblem(kindMediaType, "The file must be sent as "+allowed+".",
 			inHeader("Content-Type", "must be "+allowed))
+	case mediaType != formMediaType && u.r.ContentLength > maxUploadBytes:
+		return tooLarge()
 	}
 	if p := checkEncoding(u.r.Header); p != nil { // A nil *problem must not become a non-nil error.
 		return p
@@ -81,27 +91,52 @@ func (u upload) check() error {
 }
 
 // read reads the file as one of the format. What it returns as an error is a
-// problem that lists the faults of the file.
+// problem that lists the faults of the file, or of the form around it.
 func (u upload) read(format remittance.Format, control *remittance.Control) (*remittance.File, error) {
 	// A writer that cannot set a deadline is a test's.
 	deadline := http.NewResponseController(u.w)
 	_ = deadline.SetWriteDeadline(time.Now().Add(uploadTimeout + storeTimeout + writeTimeout))
 	_ = deadline.SetReadDeadline(time.Now().Add(uploadTimeout))
-	file, err := remittance.Read(format, u.r.Body, control, remittance.Limits{
-		Bytes: maxUploadBytes, LineBytes: 0, Items: 0, Faults: maxFileFaults,
-	})
+	file, err := u.readBody(format, control)
 	_ = deadline.SetReadDeadline(time.Time{})
-
-	if faults, ok := errors.AsType[*remittance.Faults](err); ok {
-		return nil, badFile(faults.Listed, faults.Count)
-	}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return nil, timedOut()
-	}
 	if err != nil {
-		return nil, malformed("The body could not be read to its end.")
+		return nil, uploadProblem(err)
 	}
 	return file, checkItems(file)
+}
+
+// readBody reads the body, which is the file or a form that holds it.
+func (u upload) readBody(format remittance.Format, control *remittance.Control) (*remittance.File, error) {
+	limits := remittance.Limits{Bytes: maxUploadBytes, LineBytes: 0, Items: 0, Faults: maxFileFaults}
+	if mediaType, _, _ := mime.ParseMediaType(u.r.Header.Get("Content-Type")); mediaType != formMediaType {
+		return remittance.Read(format, u.r.Body, control, limits)
+	}
+	form, err := openForm(u.w, u.r)
+	if err != nil {
+		return nil, err
+	}
+	file, err := remittance.Read(format, form, control, limits)
+	if end := form.end(); end != nil { // Before the faults of what may not be the file at all.
+		return nil, end
+	}
+	return file, err
+}
+
+// uploadProblem turns whatever keeps a file from being read into a problem.
+func uploadProblem(err error) error {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	if faults, ok := errors.AsType[*remittance.Faults](err); ok {
+		return badFile(faults.Listed, faults.Count)
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge()
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return timedOut()
+	}
+	return malformed("The body could not be read to its end.")
 }
 
 // checkItems finds what a file may say and this program does not take.
@@ -116,10 +151,7 @@ func checkItems(file *remittance.File) error {
 	}
 	for i := range file.Items {
 		item := &file.Items[i]
-		switch {
-		case item.Return != nil:
-			refuse(item, "a return: reverse the payment, and send the file without it")
-		case item.ReceivedOn > tomorrow:
+		if item.ReceivedOn > tomorrow {
 			refuse(item, "received_on: must not be after tomorrow")
 		}
 	}

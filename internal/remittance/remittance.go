@@ -12,6 +12,7 @@ package remittance
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"loanserve/mortgage"
 )
@@ -50,6 +51,16 @@ type Return struct {
 	Code          string // R01 to R85
 	OriginalTrace string // 15 digits: the ExternalRef of the entry begins with them and a slash
 }
+
+// promptReturns are the codes with which a bank has to send an entry back within
+// two banking days of its settlement, or at once.
+//
+// Source: Nacha Operating Rules, Appendix Four, Return Reason Codes.
+const promptReturns = "R01 R02 R03 R04 R08 R09 R12 R13 R14 R15 R16 R17 R18 R19 R20 R21 R22 R24 R25 R26 R27 R28 R29"
+
+// Late says whether the entry may have come back weeks later, as it may when its
+// owner denies having authorized it. Newer entries may have been made since.
+func (r *Return) Late() bool { return !strings.Contains(promptReturns, r.Code) }
 
 // File is a file whose every record could be read and whose controls tie.
 type File struct {
