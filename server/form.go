@@ -36,7 +36,11 @@ type form struct {
 
 // openForm reads up to the beginning of the file.
 func openForm(w http.ResponseWriter, r *http.Request) (*form, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxUploadBytes+maxFormBytes)
+	body := http.MaxBytesReader(w, r.Body, maxUploadBytes+maxFormBytes)
+	// The package takes the end of the body for the end of the form in places
+	// where it is cut off. It gets to see only the form's own end, behind which
+	// there need not be a line ending (RFC 2046, section 5.1.1).
+	r.Body = io.NopCloser(io.MultiReader(body, strings.NewReader("\r\n"), cutOff{}))
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return nil, badForm()
@@ -82,6 +86,12 @@ func (f *form) end() error {
 		return invalidForm(strayPart(stray))
 	}
 }
+
+// cutOff is what a form meets that has no end of its own.
+type cutOff struct{}
+
+// Read implements io.Reader.
+func (cutOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // formError tells what keeps a form from being read: the connection and the
 // limit of a body speak for themselves, and everything else is the form's.

@@ -116,10 +116,10 @@ func (u upload) readBody(format remittance.Format, control *remittance.Control) 
 		return nil, err
 	}
 	file, err := remittance.Read(format, form, control, limits)
-	if end := form.end(); end != nil { // Before the faults of what may not be the file at all.
-		return nil, end
+	if err != nil {
+		return nil, err
 	}
-	return file, err
+	return file, form.end()
 }
 
 // uploadProblem turns whatever keeps a file from being read into a problem.
