@@ -27,6 +27,7 @@ func kinds() map[string]string {
 		PostPaymentArgs{}.Kind():      QueuePayments,
 		PostPaymentChunkArgs{}.Kind(): QueuePayments,
 		ReversePaymentArgs{}.Kind():   QueuePayments,
+		ChangeLoanArgs{}.Kind():       QueuePayments,
 		PostBatchChunkArgs{}.Kind():   QueueBatches,
 		ReverseReturnsArgs{}.Kind():   QueueBatches,
 		CloseDayArgs{}.Kind():         QueueCycle,
