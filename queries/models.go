@@ -1095,6 +1095,7 @@ type Payment struct {
 	FirstSeq        *int32
 	LastSeq         *int32
 	FeeCents        mortgage.Cents
+	ReceivedAt      *time.Time
 }
 
 type PaymentBatch struct {

@@ -4,10 +4,10 @@
 --
 -- name: InsertPayment :one
 INSERT INTO payments (
-  id, loan_id, amount_cents, received_on, channel, designation, external_ref,
+  id, loan_id, amount_cents, received_on, received_at, channel, designation, external_ref,
   requested_by, idempotency_key, request_hash
 ) VALUES (
-  @id, @loan_id, @amount_cents, @received_on, @channel, @designation, @external_ref,
+  @id, @loan_id, @amount_cents, @received_on, @received_at, @channel, @designation, @external_ref,
   @requested_by, @idempotency_key, @request_hash
 )
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
@@ -16,19 +16,21 @@ RETURNING *;
 -- InsertPayments records payments as received, all in one statement, and
 -- returns those it recorded. It leaves out, without an error, a payment whose
 -- idempotency key is taken, whose loan does not exist, or whose reference its
--- loan has from this channel; an empty reference is none. Keys are taken in
--- their order, so that two statements do not wait for each other in a circle.
+-- loan has from this channel; an empty reference is none, and so is the zero
+-- instant. Keys are taken in their order, so that two statements do not wait for
+-- each other in a circle.
 --
 -- name: InsertPayments :many
 INSERT INTO payments (
-  id, loan_id, amount_cents, received_on, channel, designation, external_ref,
+  id, loan_id, amount_cents, received_on, received_at, channel, designation, external_ref,
   requested_by, idempotency_key, request_hash
 )
-SELECT s.id, s.loan_id, s.amount_cents, s.received_on, s.channel, s.designation, s.external_ref,
+SELECT s.id, s.loan_id, s.amount_cents, s.received_on, s.received_at, s.channel, s.designation, s.external_ref,
   s.requested_by, s.idempotency_key, s.request_hash
 FROM (
   SELECT unnest(@id::uuid[]) AS id, unnest(@loan_id::bigint[]) AS loan_id,
     unnest(@amount_cents::bigint[]) AS amount_cents, unnest(@received_on::date[]) AS received_on,
+    nullif(unnest(@received_at::timestamptz[]), '0001-01-01T00:00:00Z') AS received_at,
     unnest(@channel::text[])::payment_channel AS channel,
     unnest(@designation::text[])::payment_designation AS designation,
     nullif(unnest(@external_ref::text[]), '') AS external_ref,

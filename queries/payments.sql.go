@@ -14,7 +14,7 @@ import (
 )
 
 const getPayment = `-- name: GetPayment :one
-SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents FROM payments WHERE id = $1
+SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents, received_at FROM payments WHERE id = $1
 `
 
 // GetPayment returns one payment.
@@ -45,12 +45,13 @@ func (q *Queries) GetPayment(ctx context.Context, id uuid.UUID) (Payment, error)
 		&i.FirstSeq,
 		&i.LastSeq,
 		&i.FeeCents,
+		&i.ReceivedAt,
 	)
 	return i, err
 }
 
 const getPaymentByKey = `-- name: GetPaymentByKey :one
-SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents FROM payments WHERE requested_by = $1 AND idempotency_key = $2
+SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents, received_at FROM payments WHERE requested_by = $1 AND idempotency_key = $2
 `
 
 // GetPaymentByKey returns the payment that a principal sent under a key.
@@ -81,20 +82,21 @@ func (q *Queries) GetPaymentByKey(ctx context.Context, requestedBy string, idemp
 		&i.FirstSeq,
 		&i.LastSeq,
 		&i.FeeCents,
+		&i.ReceivedAt,
 	)
 	return i, err
 }
 
 const insertPayment = `-- name: InsertPayment :one
 INSERT INTO payments (
-  id, loan_id, amount_cents, received_on, channel, designation, external_ref,
+  id, loan_id, amount_cents, received_on, received_at, channel, designation, external_ref,
   requested_by, idempotency_key, request_hash
 ) VALUES (
-  $1, $2, $3, $4, $5, $6, $7,
-  $8, $9, $10
+  $1, $2, $3, $4, $5, $6, $7, $8,
+  $9, $10, $11
 )
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents
+RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents, received_at
 `
 
 type InsertPaymentParams struct {
@@ -102,6 +104,7 @@ type InsertPaymentParams struct {
 	LoanID         int64
 	AmountCents    mortgage.Cents
 	ReceivedOn     mortgage.Date
+	ReceivedAt     *time.Time
 	Channel        PaymentChannel
 	Designation    mortgage.Designation
 	ExternalRef    *string
@@ -119,6 +122,7 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) (P
 		arg.LoanID,
 		arg.AmountCents,
 		arg.ReceivedOn,
+		arg.ReceivedAt,
 		arg.Channel,
 		arg.Designation,
 		arg.ExternalRef,
@@ -151,25 +155,27 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) (P
 		&i.FirstSeq,
 		&i.LastSeq,
 		&i.FeeCents,
+		&i.ReceivedAt,
 	)
 	return i, err
 }
 
 const insertPayments = `-- name: InsertPayments :many
 INSERT INTO payments (
-  id, loan_id, amount_cents, received_on, channel, designation, external_ref,
+  id, loan_id, amount_cents, received_on, received_at, channel, designation, external_ref,
   requested_by, idempotency_key, request_hash
 )
-SELECT s.id, s.loan_id, s.amount_cents, s.received_on, s.channel, s.designation, s.external_ref,
+SELECT s.id, s.loan_id, s.amount_cents, s.received_on, s.received_at, s.channel, s.designation, s.external_ref,
   s.requested_by, s.idempotency_key, s.request_hash
 FROM (
   SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS loan_id,
     unnest($3::bigint[]) AS amount_cents, unnest($4::date[]) AS received_on,
-    unnest($5::text[])::payment_channel AS channel,
-    unnest($6::text[])::payment_designation AS designation,
-    nullif(unnest($7::text[]), '') AS external_ref,
-    unnest($8::text[]) AS requested_by, unnest($9::text[]) AS idempotency_key,
-    unnest($10::bytea[]) AS request_hash
+    nullif(unnest($5::timestamptz[]), '0001-01-01T00:00:00Z') AS received_at,
+    unnest($6::text[])::payment_channel AS channel,
+    unnest($7::text[])::payment_designation AS designation,
+    nullif(unnest($8::text[]), '') AS external_ref,
+    unnest($9::text[]) AS requested_by, unnest($10::text[]) AS idempotency_key,
+    unnest($11::bytea[]) AS request_hash
 ) s
 JOIN loans l ON l.id = s.loan_id
 WHERE NOT EXISTS (
@@ -177,7 +183,7 @@ WHERE NOT EXISTS (
 )
 ORDER BY s.requested_by, s.idempotency_key, s.id
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents
+RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents, received_at
 `
 
 type InsertPaymentsParams struct {
@@ -185,6 +191,7 @@ type InsertPaymentsParams struct {
 	LoanID         []int64
 	AmountCents    []int64
 	ReceivedOn     []mortgage.Date
+	ReceivedAt     []time.Time
 	Channel        []string
 	Designation    []string
 	ExternalRef    []string
@@ -196,14 +203,16 @@ type InsertPaymentsParams struct {
 // InsertPayments records payments as received, all in one statement, and
 // returns those it recorded. It leaves out, without an error, a payment whose
 // idempotency key is taken, whose loan does not exist, or whose reference its
-// loan has from this channel; an empty reference is none. Keys are taken in
-// their order, so that two statements do not wait for each other in a circle.
+// loan has from this channel; an empty reference is none, and so is the zero
+// instant. Keys are taken in their order, so that two statements do not wait for
+// each other in a circle.
 func (q *Queries) InsertPayments(ctx context.Context, arg InsertPaymentsParams) ([]Payment, error) {
 	rows, err := q.db.Query(ctx, insertPayments,
 		arg.ID,
 		arg.LoanID,
 		arg.AmountCents,
 		arg.ReceivedOn,
+		arg.ReceivedAt,
 		arg.Channel,
 		arg.Designation,
 		arg.ExternalRef,
@@ -242,6 +251,7 @@ func (q *Queries) InsertPayments(ctx context.Context, arg InsertPaymentsParams) 
 			&i.FirstSeq,
 			&i.LastSeq,
 			&i.FeeCents,
+			&i.ReceivedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -280,7 +290,7 @@ func (q *Queries) ListFinishedPayments(ctx context.Context, ids []uuid.UUID) ([]
 }
 
 const listPayments = `-- name: ListPayments :many
-SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents FROM payments
+SELECT id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents, received_at FROM payments
 WHERE loan_id = $1 AND id < $2
 ORDER BY id DESC
 LIMIT $3
@@ -327,6 +337,7 @@ func (q *Queries) ListPayments(ctx context.Context, arg ListPaymentsParams) ([]P
 			&i.FirstSeq,
 			&i.LastSeq,
 			&i.FeeCents,
+			&i.ReceivedAt,
 		); err != nil {
 			return nil, err
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"loanserve/jobs"
-	"loanserve/mortgage"
 	"loanserve/queries"
 )
 
@@ -34,7 +33,7 @@ type closeDayInput struct {
 }
 
 type dayClose struct {
-	AsOfOn date `json:"as_of_on" doc:"The business date to close; not after today (UTC)."`
+	AsOfOn date `json:"as_of_on" doc:"The business date to close; not after today where the deployment is."`
 }
 
 type closeDayOutput struct {
@@ -49,7 +48,7 @@ func (s *Server) closeDay(ctx context.Context, in *closeDayInput) (*closeDayOutp
 	if err != nil {
 		return nil, err
 	}
-	if in.Body.AsOfOn.Date > mortgage.DateOf(time.Now()) {
+	if in.Body.AsOfOn.Date > s.receiving.today(time.Now()) {
 		return nil, invalid(inBody("/as_of_on", "must not be after today"))
 	}
 	id, err := uuid.NewV7()

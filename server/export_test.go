@@ -2,9 +2,12 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"loanserve/internal/localday"
+	"loanserve/mortgage"
 	"loanserve/queries"
 )
 
@@ -36,6 +39,14 @@ const (
 	PollPause     = pollPause
 	Unreadable    = unreadable
 )
+
+// ReceivedOn is the day of receipt of money that arrives at the instant.
+func ReceivedOn(at time.Time, zone *time.Location, cutOff localday.Hour) mortgage.Date {
+	return receiving{zone: zone, cutOff: cutOff}.dayOf(at)
+}
+
+// ClockSkew is how far a client's clock may be ahead.
+const ClockSkew = clockSkew
 
 // Problem is what a test sees of a problem.
 type Problem = problem

@@ -18,7 +18,8 @@ type payment struct {
 	Status      queries.PaymentStatus  `json:"status" enum:"received,posted,rejected,reversed" doc:"received: stored, and waiting to be posted. posted: in the loan's books. rejected: refused by a rule; the loan is unchanged. reversed: posted and then undone."`
 	Reason      string                 `json:"reason,omitzero" doc:"The rule that refused it; only with status rejected."`
 	AmountCents mortgage.Cents         `json:"amount_cents"`
-	ReceivedOn  date                   `json:"received_on"`
+	ReceivedOn  date                   `json:"received_on" doc:"The day the borrower is credited as of."`
+	ReceivedAt  time.Time              `json:"received_at,omitzero" doc:"The instant from which received_on was told, where the client gave that."`
 	Channel     queries.PaymentChannel `json:"channel"`
 	Designation mortgage.Designation   `json:"designation"`
 	ExternalRef string                 `json:"external_ref,omitzero"`
@@ -67,6 +68,9 @@ func acceptedPayment(p queries.Payment) payment {
 		PaymentID: p.ID, LoanID: p.LoanID, Status: queries.PaymentStatusReceived, AmountCents: p.AmountCents,
 		ReceivedOn: date{p.ReceivedOn}, Channel: p.Channel, Designation: p.Designation,
 		RequestedBy: p.RequestedBy, CreatedAt: p.CreatedAt.UTC(),
+	}
+	if p.ReceivedAt != nil {
+		shown.ReceivedAt = p.ReceivedAt.UTC()
 	}
 	if p.ExternalRef != nil {
 		shown.ExternalRef = *p.ExternalRef

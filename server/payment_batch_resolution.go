@@ -159,7 +159,8 @@ func (s *Server) assign(
 		return item, err
 	}
 	_, err = q.InsertPayment(ctx, queries.InsertPaymentParams{
-		ID: id, LoanID: loan, AmountCents: item.AmountCents, ReceivedOn: item.ReceivedOn, Channel: item.Channel,
+		ID: id, LoanID: loan, AmountCents: item.AmountCents, ReceivedOn: item.ReceivedOn, ReceivedAt: nil,
+		Channel: item.Channel,
 		Designation: item.Designation, ExternalRef: &item.ExternalRef, RequestedBy: by,
 		IdempotencyKey: fmt.Sprintf("batch %s line %d", item.BatchID, item.Line), RequestHash: hash,
 	})

@@ -40,7 +40,8 @@ func (s *Server) routePayments() {
 // submission is what a client says of money that it received.
 type submission struct {
 	AmountCents mortgage.Cents         `json:"amount_cents" minimum:"1" maximum:"10000000000"`
-	ReceivedOn  date                   `json:"received_on" doc:"The day the money reached the servicer; the borrower is credited as of it. Not before 1970 and not after tomorrow (UTC)."`
+	ReceivedOn  date                   `json:"received_on,omitzero" doc:"The day the money reached the servicer; the borrower is credited as of it. Not before 1970 and not after tomorrow where the deployment is. Either this or received_at is required."`
+	ReceivedAt  instant                `json:"received_at,omitzero" doc:"The instant the money reached the servicer, instead of received_on: the borrower is credited as of its calendar day where the deployment is, or as of the next day from the deployment's cut-off hour on."`
 	Channel     queries.PaymentChannel `json:"channel" enum:"portal,ach,lockbox,wire,check,phone,branch"`
 	Designation mortgage.Designation   `json:"designation,omitzero" enum:"periodic,principal,escrow,late_charge,payoff" default:"periodic" doc:"What the money is for. periodic: what the note asks for, installments first. principal: installments that are due, then principal. escrow and late_charge: just that. payoff: everything that is owed, or it is rejected."`
 	ExternalRef string                 `json:"external_ref,omitzero" minLength:"1" maxLength:"100" doc:"The sender's own reference: one payment for each loan, channel and reference."`
@@ -62,7 +63,7 @@ type createPaymentOutput struct {
 // createPayment accepts a payment for posting. The same key of the same
 // principal is the same payment, however often and at whatever moment it comes.
 func (s *Server) createPayment(ctx context.Context, in *createPaymentInput) (*createPaymentOutput, error) {
-	arg, err := paymentParams(ctx, in)
+	arg, err := s.paymentParams(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +89,11 @@ func accepted(row queries.Payment, replayed string) *createPaymentOutput {
 	}
 }
 
-// firstReceivedOn is the earliest day of receipt that is believed.
-const firstReceivedOn = "1970-01-01"
-
 // paymentParams checks what the schema cannot and returns the row to store.
-func paymentParams(ctx context.Context, in *createPaymentInput) (queries.InsertPaymentParams, error) {
+func (s *Server) paymentParams(ctx context.Context, in *createPaymentInput) (queries.InsertPaymentParams, error) {
 	b := &in.Body
 	arg := queries.InsertPaymentParams{
-		ID: uuid.Nil, LoanID: in.LoanID, AmountCents: b.AmountCents, ReceivedOn: b.ReceivedOn.Date,
+		ID: uuid.Nil, LoanID: in.LoanID, AmountCents: b.AmountCents, ReceivedOn: 0, ReceivedAt: nil,
 		Channel: b.Channel, Designation: b.Designation, ExternalRef: nil,
 		RequestedBy: PrincipalOf(ctx).ID, IdempotencyKey: "", RequestHash: nil,
 	}
@@ -106,11 +104,11 @@ func paymentParams(ctx context.Context, in *createPaymentInput) (queries.InsertP
 	if arg.IdempotencyKey, err = parseKey(in.Key); err != nil {
 		return arg, err
 	}
-	// It may be tomorrow where the money is: the date line is 14 hours ahead.
-	tomorrow := mortgage.DateOf(time.Now()) + 1
-	if b.ReceivedOn.String() < firstReceivedOn || b.ReceivedOn.Date > tomorrow {
-		return arg, invalid(inBody("/received_on", "must be from "+firstReceivedOn+" to tomorrow"))
+	received, err := s.receiving.receiptOf(b, time.Now())
+	if err != nil {
+		return arg, err
 	}
+	arg.ReceivedOn, arg.ReceivedAt = received.on, received.at
 	if arg.ID, err = uuid.NewV7(); err != nil {
 		return arg, fmt.Errorf("make payment id: %w", err)
 	}

@@ -35,7 +35,7 @@ func (s *Server) routePayoffQuote() {
 
 type getPayoffQuoteInput struct {
 	LoanPath
-	GoodThroughOn date `query:"good_through_on" required:"true" doc:"The day on which the money is received: from 30 days before today (UTC) to 365 days after it."`
+	GoodThroughOn date `query:"good_through_on" required:"true" doc:"The day on which the money is received: from 30 days before today (where the deployment is) to 365 days after it."`
 }
 
 type getPayoffQuoteOutput struct{ Body payoffQuote }
@@ -59,7 +59,7 @@ type payoffQuote struct {
 }
 
 func (s *Server) getPayoffQuote(ctx context.Context, in *getPayoffQuoteInput) (*getPayoffQuoteOutput, error) {
-	today := mortgage.DateOf(time.Now())
+	today := s.receiving.today(time.Now())
 	if on := in.GoodThroughOn.Date; on < today-quoteDaysBack || on > today+quoteDaysAhead {
 		return nil, invalid(inParameter("good_through_on", "must be from 30 days before today to 365 days after it"))
 	}

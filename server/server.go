@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -13,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
+	"loanserve/internal/localday"
 	"loanserve/jobs"
 	"loanserve/queries"
 )
@@ -43,6 +46,11 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// PasswordCost is what hashing a password costs; zero is the default.
 	PasswordCost PasswordCost
+	// TimeZone is where the deployment is at home; UTC where it is nil.
+	TimeZone *time.Location
+	// CutOff is the hour from which on money that arrives is received on the next
+	// day; none where it is zero.
+	CutOff localday.Hour
 }
 
 // Server is the HTTP API.
@@ -56,6 +64,7 @@ type Server struct {
 	tokens    *tokenCache
 	events    *eventLog
 	passwords *passwords
+	receiving receiving
 	intake    *intake  // of payments
 	payments  *waiters // for payments to be posted or rejected
 	reversals *waiters // for reversals to be posted or rejected
@@ -85,6 +94,7 @@ func New(o Options) (*Server, error) {
 	s.routeUsers()
 	s.routeUserAccess()
 	s.routeAuthEvents()
+	s.receiving = receiving{zone: cmp.Or(o.TimeZone, time.UTC), cutOff: o.CutOff}
 	s.routeLoans()
 	s.routePayments()
 	s.reversals, s.reversalApproval = newWaiters(q.ListFinishedReversals, o.Log), o.ReversalApproval

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -116,6 +117,7 @@ func columnsOf(set []queries.InsertPaymentParams) queries.InsertPaymentsParams {
 		c.LoanID = append(c.LoanID, p.LoanID)
 		c.AmountCents = append(c.AmountCents, int64(p.AmountCents))
 		c.ReceivedOn = append(c.ReceivedOn, p.ReceivedOn)
+		c.ReceivedAt = append(c.ReceivedAt, orZero(p.ReceivedAt))
 		c.Channel = append(c.Channel, string(p.Channel))
 		c.Designation = append(c.Designation, string(p.Designation))
 		c.ExternalRef = append(c.ExternalRef, ref)
@@ -124,6 +126,13 @@ func columnsOf(set []queries.InsertPaymentParams) queries.InsertPaymentsParams {
 		c.RequestHash = append(c.RequestHash, p.RequestHash)
 	}
 	return c
+}
+
+func orZero(at *time.Time) time.Time {
+	if at == nil {
+		return time.Time{}
+	}
+	return *at
 }
 
 // isOfOneRequest says whether an error of a set comes from what one request of

@@ -41,6 +41,8 @@ const formMediaType = "multipart/form-data"
 type upload struct {
 	w http.ResponseWriter
 	r *http.Request
+
+	today mortgage.Date
 }
 
 type uploadKey struct{}
@@ -54,7 +56,7 @@ func registerUpload[I, O any](
 		http.StatusUnsupportedMediaType)
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
-		next(huma.WithValue(ctx, uploadKey{}, upload{w: w, r: r}))
+		next(huma.WithValue(ctx, uploadKey{}, upload{w: w, r: r, today: s.receiving.today(time.Now())}))
 	})
 	register(s, scope, op, handle)
 	content := map[string]*huma.MediaType{}
@@ -102,7 +104,7 @@ func (u upload) read(format remittance.Format, control *remittance.Control) (*re
 	if err != nil {
 		return nil, uploadProblem(err)
 	}
-	return file, checkItems(file)
+	return file, u.checkItems(file)
 }
 
 // readBody reads the body, which is the file or a form that holds it.
@@ -140,8 +142,7 @@ func uploadProblem(err error) error {
 }
 
 // checkItems finds what a file may say and this program does not take.
-func checkItems(file *remittance.File) error {
-	tomorrow := mortgage.DateOf(time.Now()) + 1 // see paymentParams
+func (u upload) checkItems(file *remittance.File) error {
 	var listed []remittance.Fault
 	count := 0
 	refuse := func(item *remittance.Item, reason string) {
@@ -151,7 +152,7 @@ func checkItems(file *remittance.File) error {
 	}
 	for i := range file.Items {
 		item := &file.Items[i]
-		if item.ReceivedOn > tomorrow {
+		if item.ReceivedOn > u.today+1 {
 			refuse(item, "received_on: must not be after tomorrow")
 		}
 	}

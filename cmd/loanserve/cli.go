@@ -32,9 +32,20 @@ type databaseFlags struct {
 	DatabaseURL databaseURL `name:"database-url" required:"" placeholder:"URL" setting:"DATABASE_URL" secret:"" help:"PostgreSQL to use: postgres://user@host:5432/database."`
 }
 
+// zoneFlags are for the commands to which a calendar day is one of a place.
+type zoneFlags struct {
+	TimeZone timeZone `default:"America/New_York" placeholder:"NAME" setting:"LOANSERVE_TIME_ZONE" help:"Time zone that the deployment's days and hours are of, by its name in the IANA database; America/New_York otherwise. The same in every process."`
+}
+
+// receiptFlags are for the commands that take payments.
+type receiptFlags struct {
+	CutOff cutOff `default:"17:00" placeholder:"HH:MM" setting:"LOANSERVE_CUT_OFF" help:"Hour from which on a payment that states the instant of its receipt is credited as of the next calendar day; 17:00 otherwise, and 24:00 for none."`
+}
+
 // processFlags are for the commands that stay up.
 type processFlags struct {
 	databaseFlags
+	zoneFlags
 
 	AdminListen      address       `default:"127.0.0.1:8081" placeholder:"ADDRESS" setting:"LOANSERVE_ADMIN_LISTEN" help:"Address of /livez, /readyz, /metrics and /debug/pprof, which must not be reachable from outside; 127.0.0.1:8081 otherwise."`
 	PoolSize         count         `default:"20" placeholder:"N" setting:"LOANSERVE_POOL_SIZE" help:"Most database connections of this process; 20 otherwise. Payments are posted in sets, so that more workers need no more of them."`

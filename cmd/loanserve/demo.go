@@ -8,11 +8,15 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"loanserve/internal/localday"
 )
 
 // demoCommand shows the engine at work.
 type demoCommand struct {
 	migrateDemoFlags
+	zoneFlags
+	receiptFlags
 
 	Exit        bool    `help:"End when the work is done, instead of staying up until Ctrl-C."`
 	Listen      address `placeholder:"ADDRESS" setting:"LOANSERVE_LISTEN" help:"Address of the API; otherwise 127.0.0.1:8080, or a free port when that is taken."`
@@ -124,6 +128,7 @@ func (d *demo) startEngine(ctx context.Context, database *demoDatabase) (*proces
 	}
 	process, err := startProcess(ctx, processOptions{
 		databaseURL: database.appURL, poolSize: demoPool, workers: demoWorkers,
+		timeZone: d.TimeZone.Location, cutOff: localday.Hour(d.CutOff),
 		listen: listen, adminListen: admin, stopTimeout: demoStop, drainDelay: 0, log: d.log,
 	})
 	if err != nil {

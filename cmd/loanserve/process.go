@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"loanserve/internal/database"
+	"loanserve/internal/localday"
 	"loanserve/jobs"
 	"loanserve/migrations"
 	"loanserve/server"
@@ -30,6 +31,8 @@ type processOptions struct {
 	trustedProxies []netip.Prefix
 	adminListen    address
 	workers        int // 0 works no jobs
+	timeZone       *time.Location
+	cutOff         localday.Hour // of the API
 	// housekeeping is how long what is purged by itself stays; nil purges nothing.
 	housekeeping *jobs.Housekeeping
 	stopTimeout  time.Duration
@@ -86,9 +89,12 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 }
 
 func (p *process) attrs() []slog.Attr {
-	attrs := []slog.Attr{slog.String("version", programVersion()), slog.Int("workers", p.workers)}
+	attrs := []slog.Attr{
+		slog.String("version", programVersion()), slog.Int("workers", p.workers),
+		slog.String("time_zone", p.timeZone.String()),
+	}
 	if p.apiHTTP != nil {
-		attrs = append(attrs, slog.String("api", p.apiHTTP.url()))
+		attrs = append(attrs, slog.String("api", p.apiHTTP.url()), slog.String("cut_off", p.cutOff.String()))
 	}
 	return append(attrs, slog.String("admin", p.adminHTTP.url()))
 }
@@ -166,6 +172,7 @@ func (p *process) startAPI(ctx context.Context) (err error) {
 	p.api, err = server.New(server.Options{
 		DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry, TrustedProxies: p.trustedProxies,
 		ReversalApproval: p.reversalApproval, ChangeApproval: p.changeApproval,
+		TimeZone: p.timeZone, CutOff: p.cutOff,
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)

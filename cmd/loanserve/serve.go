@@ -6,12 +6,14 @@ import (
 	"net/netip"
 	"time"
 
+	"loanserve/internal/localday"
 	"loanserve/jobs"
 )
 
 // serveCommand serves the API, and works jobs as well when asked to.
 type serveCommand struct {
 	processFlags
+	receiptFlags
 
 	Listen       address          `default:"127.0.0.1:8080" placeholder:"ADDRESS" setting:"LOANSERVE_LISTEN" help:"Address of the API; 127.0.0.1:8080 otherwise."`
 	TrustedProxy []networkSetting `sep:"," placeholder:"NETWORK" setting:"LOANSERVE_TRUSTED_PROXIES" help:"Network of a proxy whose X-Forwarded-For is believed, such as 10.0.0.0/8, once for each; otherwise nobody's is."`
@@ -24,7 +26,7 @@ type serveCommand struct {
 // Run implements the command.
 func (s *serveCommand) Run(ctx context.Context, p *program, c *cli) error {
 	o := s.options(p.logger(c, slog.LevelDebug))
-	o.listen, o.workers = s.Listen, int(s.Workers)
+	o.listen, o.cutOff, o.workers = s.Listen, localday.Hour(s.CutOff), int(s.Workers)
 	o.reversalApproval, o.changeApproval = s.ReversalApproval, s.ChangeApproval
 	for _, n := range s.TrustedProxy {
 		o.trustedProxies = append(o.trustedProxies, netip.Prefix(n))
@@ -61,7 +63,7 @@ func (f *processFlags) options(log *slog.Logger) processOptions {
 		housekeeping: &jobs.Housekeeping{
 			SessionGrace: time.Duration(f.SessionGrace), AttemptRetention: time.Duration(f.AttemptRetention),
 		},
-		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
+		timeZone: f.TimeZone.Location, stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/localday"
 )
 
 // parsed returns the settings that a command line and an environment lead to.
@@ -48,6 +50,8 @@ LOANSERVE_LOG_FORMAT='json'
 	require.Equal(t, databaseURL("postgres://file/loans"), got.Serve.DatabaseURL, "from the file, without its quotes")
 	require.Equal(t, logJSON, got.LogFormat)
 	require.Equal(t, count(0), got.Serve.Workers, "from nowhere")
+	require.Equal(t, "America/New_York", got.Serve.TimeZone.String())
+	require.Equal(t, "17:00", localday.Hour(got.Serve.CutOff).String())
 
 	got = parsed(t, environment{"LOANSERVE_CONFIG": "/nonexistent"}, "serve", "--config", file)
 	require.Equal(t, address("127.0.0.1:1001"), got.Serve.Listen, "--config wins over its variable")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"loanserve/internal/database"
+	"loanserve/internal/localday"
 	"loanserve/jobs"
 	"loanserve/server"
 )
@@ -127,6 +128,32 @@ func (r *retention) UnmarshalText(text []byte) error {
 		return errors.New("must be 24h or more: the throttle of logins counts as far back")
 	}
 	*r = retention(l)
+	return nil
+}
+
+// timeZone is where a deployment is at home.
+type timeZone struct{ *time.Location }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (z *timeZone) UnmarshalText(text []byte) (err error) {
+	z.Location, err = localday.ParseZone(string(text))
+	if err != nil {
+		return errors.New("must be the name of a time zone, such as America/New_York")
+	}
+	return nil
+}
+
+// cutOff is the hour from which on money is received on the next day.
+type cutOff localday.Hour
+
+// UnmarshalText implements encoding.TextUnmarshaler. It refuses 00:00, which
+// would make every payment late by a day where somebody meant the day's end.
+func (c *cutOff) UnmarshalText(text []byte) error {
+	hour, err := localday.ParseHour(string(text))
+	if err != nil || hour == 0 {
+		return errors.New("must be a time of day from 00:01 to 24:00, such as 17:00")
+	}
+	*c = cutOff(hour)
 	return nil
 }
 

@@ -136,7 +136,7 @@ func Payment(
 	hash := sha256.Sum256(id[:])
 	arg := queries.InsertPaymentParams{
 		ID: id, LoanID: loan.ID, AmountCents: loan.PrincipalAndInterestCents + loan.EscrowPaymentCents,
-		ReceivedOn: loan.NextDueOn, Channel: queries.PaymentChannelAch, Designation: mortgage.ForPeriodic,
+		ReceivedOn: loan.NextDueOn, ReceivedAt: nil, Channel: queries.PaymentChannelAch, Designation: mortgage.ForPeriodic,
 		ExternalRef: nil, RequestedBy: "testdb", IdempotencyKey: id.String(), RequestHash: hash[:],
 	}
 	for _, edit := range edits {
