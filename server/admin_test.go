@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,4 +54,43 @@ func TestAdmin(t *testing.T) {
 			require.NotContains(t, w.Body.String(), "version")
 		})
 	}
+}
+
+// However many probes there are, the log has a line for each change.
+func TestReadinessIsLoggedWhenItChanges(t *testing.T) {
+	t.Parallel()
+
+	f := setup(t)
+	var fails atomic.Bool
+	checks := []server.Check{
+		{Name: "database", Run: func(context.Context) error { return nil }},
+		{Name: "schema", Run: func(ctx context.Context) error {
+			if fails.Load() {
+				return errors.New("version 3 of 4")
+			}
+			return ctx.Err()
+		}},
+	}
+	admin := server.NewAdmin(slog.New(slog.NewJSONHandler(f.log, nil)), f.registry, checks)
+	probe := func(ctx context.Context) {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/readyz", nil)
+		admin.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for _, failing := range []bool{false, true, false, true} {
+		fails.Store(failing)
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() { probe(t.Context()) })
+		}
+		all.Wait()
+	}
+	require.Equal(t, 2, strings.Count(f.log.String(), `"msg":"not ready","check":"schema","error":"version 3 of 4"`))
+	require.Equal(t, 1, strings.Count(f.log.String(), `"msg":"ready again","check":"schema"`))
+
+	// Who hangs up learns nothing, and neither do we.
+	fails.Store(false)
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	probe(gone)
+	require.Equal(t, 3, strings.Count(f.log.String(), "\n"), f.log.String())
 }
