@@ -2,7 +2,10 @@ package pgcluster
 
 import (
 	"context"
+	"errors"
 	"io"
+
+	"golang.org/x/sys/unix"
 )
 
 // What tests reach inside for: a search that does not see the machine, sources
@@ -46,11 +49,15 @@ func (s Search) Provision(ctx context.Context, log func(string), from ...Source)
 }
 
 // NewTempDir returns the path of a new locked temporary directory, and what
-// unlocks it, as the death of its owner would.
+// unlocks it, as the death of its owner and of all that it has forked would.
+// Closing the file would not do: a child that another test is just forking has
+// it too, until it has begun its own program.
 func NewTempDir(ctx context.Context, base string) (path string, unlock func() error, err error) {
 	t, err := newTempDir(ctx, base)
 	if err != nil {
 		return "", nil, err
 	}
-	return t.path, t.lock.Close, nil
+	return t.path, func() error {
+		return errors.Join(unix.Flock(int(t.lock.Fd()), unix.LOCK_UN), t.lock.Close())
+	}, nil
 }
