@@ -69,9 +69,10 @@ type closeOutcome struct {
 	findings           []finding
 }
 
-// finding is a loan that could not be worked, as the run shows it.
+// finding is a loan that could not be worked, as the run shows it; without a
+// loan it is about the run.
 type finding struct {
-	LoanID int64  `json:"loan_id"`
+	LoanID int64  `json:"loan_id,omitzero"`
 	Detail string `json:"detail"`
 }
 

@@ -17,8 +17,12 @@ import (
 // requestClose asks for the day to be closed by whoever works the queue.
 func (p process) requestClose(t *testing.T, db *testdb.DB) queries.Run {
 	t.Helper()
-	run := testdb.Run(t, db.App)
-	_, err := p.inserter.Insert(t.Context(), jobs.CloseDayArgs{RunID: run.ID}, nil)
+	var run queries.Run
+	err := pgx.BeginFunc(t.Context(), db.App, func(tx pgx.Tx) error {
+		run = testdb.Run(t, tx)
+		_, err := p.inserter.InsertTx(t.Context(), tx, jobs.CloseDayArgs{RunID: run.ID}, nil)
+		return err
+	})
 	require.NoError(t, err)
 	return run
 }

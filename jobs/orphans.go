@@ -29,12 +29,14 @@ func orphanKinds() []string {
 
 // aliveness shows others that this worker lives, by a lock that its database
 // connection holds and that a crash of either side drops, and gives back the
-// jobs of those that do not. River alone would leave them for minutes.
+// jobs of those that do not. River alone would leave them for minutes. It also
+// ends the runs that lost their jobs for good.
 type aliveness struct {
 	name    string
 	pool    *pgxpool.Pool
 	log     *slog.Logger
 	metrics *Metrics
+	ender   *ender
 	done    chan struct{}
 }
 
@@ -83,8 +85,9 @@ func (a *aliveness) loop(run context.Context, conn *pgx.Conn) {
 	}
 }
 
-// look renews the lock where the connection was lost, and gives back orphaned
-// jobs. It returns the connection, or nil while there is none.
+// look renews the lock where the connection was lost, gives back orphaned jobs,
+// and ends runs that have lost theirs. It returns the connection, or nil while
+// there is none.
 func (a *aliveness) look(run context.Context, conn *pgx.Conn) *pgx.Conn {
 	ctx, cancel := context.WithTimeout(run, orphanInterval)
 	defer cancel()
@@ -107,11 +110,14 @@ func (a *aliveness) look(run context.Context, conn *pgx.Conn) *pgx.Conn {
 		a.log.WarnContext(run, "gave back the jobs of a dead worker",
 			slog.Int("jobs", len(jobs)), slog.String("worker", jobs[0].Worker))
 	}
+	if err := a.ender.look(ctx); err != nil {
+		a.warn(run, err)
+	}
 	return conn
 }
 
 func (a *aliveness) warn(run context.Context, err error) {
 	if run.Err() == nil {
-		a.log.WarnContext(run, "cannot look for orphaned jobs", slog.Any("error", err))
+		a.log.WarnContext(run, "cannot look for what dead workers and jobs have left", slog.Any("error", err))
 	}
 }

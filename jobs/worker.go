@@ -117,7 +117,10 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	returns.Jobs, closing.Jobs = client, client
 	return &Worker{
 		client: client, post: post, chunk: chunk, log: c.Log,
-		alive: &aliveness{name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics},
+		alive: &aliveness{
+			name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics,
+			ender: &ender{pool: pool, metrics: c.Metrics, log: c.Log},
+		},
 	}, nil
 }
 

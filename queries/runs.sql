@@ -101,3 +101,47 @@ UPDATE runs r SET done = r.done + chunk.loans, changed = r.changed + @changed, f
   finished_at = CASE WHEN r.done + chunk.loans = r.total THEN clock_timestamp() END
 FROM chunk
 WHERE r.id = @run_id;
+
+-- ListGivenUpRuns returns the closes of a day that wait to be planned and have
+-- no job any more that would.
+--
+-- name: ListGivenUpRuns :many
+SELECT r.id FROM runs r
+WHERE r.kind = 'close_day' AND r.status = 'requested' AND NOT EXISTS (
+  SELECT FROM river.river_job j
+  WHERE j.queue = 'cycle' AND j.kind = 'close_day' AND j.args->>'run_id' = r.id::text
+    AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+)
+ORDER BY r.id
+LIMIT 100;
+
+-- ListGivenUpRunChunks returns the chunks of closes of a day that wait to be
+-- worked and have no job any more that would.
+--
+-- name: ListGivenUpRunChunks :many
+SELECT c.run_id, c.first_loan_id FROM run_chunks c
+JOIN runs r ON r.id = c.run_id
+WHERE r.kind = 'close_day' AND r.status = 'running' AND c.finished_at IS NULL AND NOT EXISTS (
+  SELECT FROM river.river_job j
+  WHERE j.queue = 'cycle' AND j.kind = 'close_day_chunk' AND j.args->>'run_id' = c.run_id::text
+    AND j.args->>'first_loan_id' = c.first_loan_id::text
+    AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+)
+ORDER BY c.run_id, c.first_loan_id
+LIMIT 100;
+
+-- ListLoansToClose returns, in order, the ids of the active loans of a range
+-- whose books do not reach the business date.
+--
+-- name: ListLoansToClose :many
+SELECT id FROM loans
+WHERE id BETWEEN @first_loan_id AND @last_loan_id AND status = 'active' AND as_of_on < @as_of_on
+ORDER BY id
+LIMIT 10000;
+
+-- MarkRunGivenUp ends a run that could not be planned. It returns how many it
+-- ended: none where somebody else has.
+--
+-- name: MarkRunGivenUp :execrows
+UPDATE runs SET status = 'failed', started_at = now(), finished_at = now(), findings = @findings
+WHERE id = @id AND status = 'requested';

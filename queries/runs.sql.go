@@ -190,6 +190,114 @@ func (q *Queries) ListFinishedRuns(ctx context.Context, ids []uuid.UUID) ([]uuid
 	return items, nil
 }
 
+const listGivenUpRunChunks = `-- name: ListGivenUpRunChunks :many
+SELECT c.run_id, c.first_loan_id FROM run_chunks c
+JOIN runs r ON r.id = c.run_id
+WHERE r.kind = 'close_day' AND r.status = 'running' AND c.finished_at IS NULL AND NOT EXISTS (
+  SELECT FROM river.river_job j
+  WHERE j.queue = 'cycle' AND j.kind = 'close_day_chunk' AND j.args->>'run_id' = c.run_id::text
+    AND j.args->>'first_loan_id' = c.first_loan_id::text
+    AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+)
+ORDER BY c.run_id, c.first_loan_id
+LIMIT 100
+`
+
+type ListGivenUpRunChunksRow struct {
+	RunID       uuid.UUID
+	FirstLoanID int64
+}
+
+// ListGivenUpRunChunks returns the chunks of closes of a day that wait to be
+// worked and have no job any more that would.
+func (q *Queries) ListGivenUpRunChunks(ctx context.Context) ([]ListGivenUpRunChunksRow, error) {
+	rows, err := q.db.Query(ctx, listGivenUpRunChunks)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListGivenUpRunChunksRow{}
+	for rows.Next() {
+		var i ListGivenUpRunChunksRow
+		if err := rows.Scan(&i.RunID, &i.FirstLoanID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listGivenUpRuns = `-- name: ListGivenUpRuns :many
+SELECT r.id FROM runs r
+WHERE r.kind = 'close_day' AND r.status = 'requested' AND NOT EXISTS (
+  SELECT FROM river.river_job j
+  WHERE j.queue = 'cycle' AND j.kind = 'close_day' AND j.args->>'run_id' = r.id::text
+    AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+)
+ORDER BY r.id
+LIMIT 100
+`
+
+// ListGivenUpRuns returns the closes of a day that wait to be planned and have
+// no job any more that would.
+func (q *Queries) ListGivenUpRuns(ctx context.Context) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, listGivenUpRuns)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listLoansToClose = `-- name: ListLoansToClose :many
+SELECT id FROM loans
+WHERE id BETWEEN $1 AND $2 AND status = 'active' AND as_of_on < $3
+ORDER BY id
+LIMIT 10000
+`
+
+type ListLoansToCloseParams struct {
+	FirstLoanID int64
+	LastLoanID  int64
+	AsOfOn      mortgage.Date
+}
+
+// ListLoansToClose returns, in order, the ids of the active loans of a range
+// whose books do not reach the business date.
+func (q *Queries) ListLoansToClose(ctx context.Context, arg ListLoansToCloseParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, listLoansToClose, arg.FirstLoanID, arg.LastLoanID, arg.AsOfOn)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listRuns = `-- name: ListRuns :many
 SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings FROM runs WHERE id < $1 ORDER BY id DESC LIMIT $2
 `
@@ -423,6 +531,21 @@ func (q *Queries) MarkRunChunkFinished(ctx context.Context, arg MarkRunChunkFini
 		arg.RunID,
 		arg.FirstLoanID,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const markRunGivenUp = `-- name: MarkRunGivenUp :execrows
+UPDATE runs SET status = 'failed', started_at = now(), finished_at = now(), findings = $1
+WHERE id = $2 AND status = 'requested'
+`
+
+// MarkRunGivenUp ends a run that could not be planned. It returns how many it
+// ended: none where somebody else has.
+func (q *Queries) MarkRunGivenUp(ctx context.Context, findings []byte, iD uuid.UUID) (int64, error) {
+	result, err := q.db.Exec(ctx, markRunGivenUp, findings, iD)
 	if err != nil {
 		return 0, err
 	}

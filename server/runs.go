@@ -35,7 +35,7 @@ type run struct {
 	RunID       uuid.UUID         `json:"run_id" format:"uuid"`
 	Kind        queries.RunKind   `json:"kind" enum:"close_day,clean_up_sessions,prune_login_attempts"`
 	AsOfOn      date              `json:"as_of_on" doc:"The business date that it speaks for."`
-	Status      queries.RunStatus `json:"status" enum:"requested,running,finished,failed" doc:"requested: stored, and waiting. running: total is known. finished: all loans are done. failed: over as well, but the loans in findings could not be done; the next run tries them again."`
+	Status      queries.RunStatus `json:"status" enum:"requested,running,finished,failed" doc:"requested: stored, and waiting. running: total is known. finished: all loans are done. failed: over as well, but the loans in findings could not be done, or no loan because the run could not be planned; the next run tries them again."`
 	Total       int64             `json:"total" doc:"Loans it has to look at; 0 while it is requested."`
 	Done        int64             `json:"done" doc:"Loans it has looked at."`
 	Changed     int64             `json:"changed" doc:"Loans that have new transactions."`
@@ -48,9 +48,9 @@ type run struct {
 	Findings    []runFinding      `json:"findings,omitzero" doc:"The loans that could not be done, about a thousand at most; not in lists of runs."`
 }
 
-// runFinding is a loan that a run could not do.
+// runFinding is a loan that a run could not do, or why it did none.
 type runFinding struct {
-	LoanID int64  `json:"loan_id"`
+	LoanID int64  `json:"loan_id,omitzero" doc:"Left out where the run could not be planned."`
 	Detail string `json:"detail"`
 }
 
