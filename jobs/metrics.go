@@ -32,6 +32,7 @@ func kinds() map[string]string {
 		ReverseReturnsArgs{}.Kind():   QueueBatches,
 		CloseDayArgs{}.Kind():         QueueCycle,
 		CloseDayChunkArgs{}.Kind():    QueueCycle,
+		ScheduleDayCloseArgs{}.Kind(): QueueCycle,
 
 		CleanUpSessionsArgs{}.Kind():    QueueHousekeeping,
 		PruneLoginAttemptsArgs{}.Kind(): QueueHousekeeping,

@@ -24,6 +24,7 @@ func orphanKinds() []string {
 		PostPaymentArgs{}.Kind(), PostPaymentChunkArgs{}.Kind(), ReversePaymentArgs{}.Kind(), PostBatchChunkArgs{}.Kind(),
 		ReverseReturnsArgs{}.Kind(), ChangeLoanArgs{}.Kind(), CloseDayArgs{}.Kind(), CloseDayChunkArgs{}.Kind(),
 		CleanUpSessionsArgs{}.Kind(), PruneLoginAttemptsArgs{}.Kind(),
+		ScheduleDayCloseArgs{}.Kind(),
 	}
 }
 

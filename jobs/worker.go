@@ -37,6 +37,9 @@ type Config struct {
 	// PaymentWorkers is how many payment jobs run at the same time. They are
 	// posted in sets, so that more of them need no more connections.
 	PaymentWorkers int
+	// DayCloses says when days are closed by themselves; nil leaves it to others
+	// to ask for it.
+	DayCloses *DayCloseSchedule
 	// Housekeeping says how long what is purged by itself stays; nil leaves it to
 	// others to ask for it.
 	Housekeeping *Housekeeping
@@ -85,6 +88,10 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := river.AddWorkerSafely(workers, &CloseDayChunk{DB: pool, Metrics: c.Metrics}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
+	scheduling := &ScheduleDayClose{DB: pool, Jobs: nil, Schedule: c.DayCloses}
+	if err := river.AddWorkerSafely(workers, scheduling); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
 	if err := river.AddWorkerSafely(workers, &CleanUpSessions{DB: pool, Metrics: c.Metrics}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
@@ -92,11 +99,12 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		ID:      c.ID,
-		Schema:  Schema,
-		Logger:  quiet(c.Log),
-		Plugins: []rivertype.Plugin{c.Metrics},
-		Workers: workers,
+		ID:           c.ID,
+		Schema:       Schema,
+		Logger:       quiet(c.Log),
+		Plugins:      []rivertype.Plugin{c.Metrics},
+		Workers:      workers,
+		PeriodicJobs: c.periodicJobs(),
 		Queues: map[string]river.QueueConfig{
 			QueuePayments: {MaxWorkers: c.PaymentWorkers},
 			QueueBatches:  {MaxWorkers: batchWorkers},
@@ -104,7 +112,6 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 
 			QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
 		},
-		PeriodicJobs:         c.periodicJobs(),
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPoll,
@@ -114,7 +121,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
-	returns.Jobs, closing.Jobs = client, client
+	returns.Jobs, closing.Jobs, scheduling.Jobs = client, client, client
 	return &Worker{
 		client: client, post: post, chunk: chunk, log: c.Log,
 		alive: &aliveness{
@@ -127,6 +134,9 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 // periodicJobs is the table of what is done by the clock.
 func (c Config) periodicJobs() []*river.PeriodicJob {
 	var table []*river.PeriodicJob
+	if c.DayCloses != nil {
+		table = append(table, c.DayCloses.periodic())
+	}
 	if c.Housekeeping != nil {
 		table = append(table, c.Housekeeping.periodic()...)
 	}

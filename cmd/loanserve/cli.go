@@ -47,6 +47,7 @@ type processFlags struct {
 	databaseFlags
 	zoneFlags
 
+	CloseDayAt       closeHour     `default:"00:30" placeholder:"HH:MM" setting:"LOANSERVE_CLOSE_DAY_AT" help:"Hour from which on workers close the day before, and off to leave that to whoever calls the API; 00:30 otherwise. The same in every process that works jobs."`
 	AdminListen      address       `default:"127.0.0.1:8081" placeholder:"ADDRESS" setting:"LOANSERVE_ADMIN_LISTEN" help:"Address of /livez, /readyz, /metrics and /debug/pprof, which must not be reachable from outside; 127.0.0.1:8081 otherwise."`
 	PoolSize         count         `default:"20" placeholder:"N" setting:"LOANSERVE_POOL_SIZE" help:"Most database connections of this process; 20 otherwise. Payments are posted in sets, so that more workers need no more of them."`
 	StopTimeout      time.Duration `default:"30s" placeholder:"DURATION" setting:"LOANSERVE_STOP_TIMEOUT" help:"How long requests and jobs may take to finish after SIGTERM before they are cut off; 30s otherwise."`

@@ -129,7 +129,8 @@ func (d *demo) startEngine(ctx context.Context, database *demoDatabase) (*proces
 	process, err := startProcess(ctx, processOptions{
 		databaseURL: database.appURL, poolSize: demoPool, workers: demoWorkers,
 		timeZone: d.TimeZone.Location, cutOff: localday.Hour(d.CutOff),
-		listen: listen, adminListen: admin, stopTimeout: demoStop, drainDelay: 0, log: d.log,
+		closeDayAt: closeHour{at: 0, off: true}, // The demo's loans live in a month of their own.
+		listen:     listen, adminListen: admin, stopTimeout: demoStop, drainDelay: 0, log: d.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the engine: %w", err)

@@ -77,6 +77,7 @@ func TestMistakesAreUsageErrors(t *testing.T) {
 		"variable not a zone":          {env: with("LOANSERVE_TIME_ZONE", "EST5"), args: []string{"work"}, says: []string{"--time-zone", "LOANSERVE_TIME_ZONE"}},
 		"variable not an hour":         {env: with("LOANSERVE_CUT_OFF", "5pm"), args: []string{"serve"}, says: []string{"--cut-off", "LOANSERVE_CUT_OFF"}},
 		"cut-off at midnight":          {env: url, args: []string{"serve", "--cut-off", "00:00"}, says: []string{"--cut-off", "24:00"}},
+		"variable not off either":      {env: with("LOANSERVE_CLOSE_DAY_AT", "never"), args: []string{"work"}, says: []string{"--close-day-at", "LOANSERVE_CLOSE_DAY_AT", "off"}},
 		"work without workers":         {env: url, args: []string{"work", "--workers", "0"}, says: []string{"--workers", "LOANSERVE_WORKERS"}},
 	}
 	for name, tt := range tests {
@@ -100,7 +101,7 @@ func TestHelpNamesTheVariables(t *testing.T) {
 	tests := map[string][]string{
 		"":             {"LOANSERVE_CONFIG", "LOANSERVE_LOG_LEVEL", "LOANSERVE_LOG_FORMAT", "80"},
 		"serve":        {"DATABASE_URL_FILE", "LOANSERVE_TIME_ZONE", "LOANSERVE_CUT_OFF", "LOANSERVE_LISTEN", "LOANSERVE_ADMIN_LISTEN", "LOANSERVE_WORKERS", "LOANSERVE_STOP_TIMEOUT"},
-		"work":         {"DATABASE_URL_FILE", "LOANSERVE_WORKERS", "LOANSERVE_POOL_SIZE", "LOANSERVE_DRAIN_DELAY"},
+		"work":         {"DATABASE_URL_FILE", "LOANSERVE_CLOSE_DAY_AT", "LOANSERVE_WORKERS", "LOANSERVE_POOL_SIZE", "LOANSERVE_DRAIN_DELAY"},
 		"migrate up":   {"MIGRATE_DATABASE_URL_FILE", "DATABASE_URL"},
 		"token create": {"DATABASE_URL", "payments:write"},
 		"demo":         {"DATABASE_URL", "--exit"},

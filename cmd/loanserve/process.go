@@ -33,6 +33,7 @@ type processOptions struct {
 	workers        int // 0 works no jobs
 	timeZone       *time.Location
 	cutOff         localday.Hour // of the API
+	closeDayAt     closeHour     // of the workers
 	// housekeeping is how long what is purged by itself stays; nil purges nothing.
 	housekeeping *jobs.Housekeeping
 	stopTimeout  time.Duration
@@ -93,6 +94,9 @@ func (p *process) attrs() []slog.Attr {
 		slog.String("version", programVersion()), slog.Int("workers", p.workers),
 		slog.String("time_zone", p.timeZone.String()),
 	}
+	if p.worker != nil {
+		attrs = append(attrs, slog.String("close_day_at", p.closeDayAt.String()))
+	}
 	if p.apiHTTP != nil {
 		attrs = append(attrs, slog.String("api", p.apiHTTP.url()), slog.String("cut_off", p.cutOff.String()))
 	}
@@ -150,7 +154,9 @@ func (p *process) startWorker(ctx context.Context) error {
 	if p.workers == 0 {
 		return nil
 	}
-	worker, err := jobs.NewWorker(p.pool, jobs.Config{PaymentWorkers: p.workers, Metrics: p.metrics, Log: p.log})
+	worker, err := jobs.NewWorker(p.pool, jobs.Config{
+		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Metrics: p.metrics, Log: p.log,
+	})
 	if err != nil {
 		return err
 	}
@@ -159,6 +165,14 @@ func (p *process) startWorker(ctx context.Context) error {
 	}
 	p.worker = worker
 	return nil
+}
+
+// dayCloses is when the workers close days, or nil for never.
+func (o *processOptions) dayCloses() *jobs.DayCloseSchedule {
+	if o.closeDayAt.off {
+		return nil
+	}
+	return &jobs.DayCloseSchedule{Zone: o.timeZone, At: o.closeDayAt.at}
 }
 
 func (p *process) startAPI(ctx context.Context) (err error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"loanserve/internal/localday"
+	"loanserve/jobs"
 )
 
 // parsed returns the settings that a command line and an environment lead to.
@@ -51,6 +52,7 @@ LOANSERVE_LOG_FORMAT='json'
 	require.Equal(t, logJSON, got.LogFormat)
 	require.Equal(t, count(0), got.Serve.Workers, "from nowhere")
 	require.Equal(t, "America/New_York", got.Serve.TimeZone.String())
+	require.Equal(t, "00:30", got.Serve.CloseDayAt.String())
 	require.Equal(t, "17:00", localday.Hour(got.Serve.CutOff).String())
 
 	got = parsed(t, environment{"LOANSERVE_CONFIG": "/nonexistent"}, "serve", "--config", file)
@@ -70,6 +72,21 @@ func TestReversalApprovalIsOffUnlessAskedFor(t *testing.T) {
 	got := runWith(t.Context(), environment{"DATABASE_URL": "postgres://x/y", name: "perhaps"}, "serve")
 	require.Equal(t, exitUsage, got.code)
 	require.Contains(t, got.stderr, name)
+}
+
+func TestDaysAreClosedUnlessThatIsOff(t *testing.T) {
+	t.Parallel()
+
+	schedule := func(args ...string) *jobs.DayCloseSchedule {
+		env := environment{"DATABASE_URL": "postgres://localhost/loans"}
+		work := parsed(t, env, append([]string{"work"}, args...)...).Work
+		o := work.options(nil)
+		return o.dayCloses()
+	}
+	require.Nil(t, schedule("--close-day-at", "off"))
+	got := schedule("--close-day-at", "23:15", "--time-zone", "Pacific/Honolulu")
+	require.Equal(t, "23:15", got.At.String())
+	require.Equal(t, "Pacific/Honolulu", got.Zone.String())
 }
 
 func TestSecretsComeFromFiles(t *testing.T) {

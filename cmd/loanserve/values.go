@@ -157,6 +157,34 @@ func (c *cutOff) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// closeHour is the hour from which on the day before is closed.
+type closeHour struct {
+	at  localday.Hour
+	off bool // days are not closed by themselves
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *closeHour) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*h = closeHour{at: 0, off: true}
+		return nil
+	}
+	hour, err := localday.ParseHour(string(text))
+	if err != nil || hour == localday.Midnight {
+		return errors.New("must be a time of day from 00:00 to 23:59, such as 00:30, or off")
+	}
+	*h = closeHour{at: hour, off: false}
+	return nil
+}
+
+// String returns what was set.
+func (h closeHour) String() string {
+	if h.off {
+		return "off"
+	}
+	return h.at.String()
+}
+
 // lifetime is how long a token is good for: 90d, 12h, 30m.
 type lifetime time.Duration
 

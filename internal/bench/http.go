@@ -56,7 +56,8 @@ func (a *api) stop() { _ = os.RemoveAll(a.dir) }
 
 func (a *api) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, a.binary, args...)
-	cmd.Env = append(os.Environ(), "DATABASE_URL="+a.url, "LOANSERVE_LOG_LEVEL=error")
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+a.url, "LOANSERVE_LOG_LEVEL=error",
+		"LOANSERVE_CLOSE_DAY_AT=off") // Nothing else is to run.
 	return cmd
 }
 

@@ -39,6 +39,7 @@ func TestProgram(t *testing.T) {
 		"regz":        testRegZ,
 		"curtailment": testCurtailment,
 		"reversals":   testReversalCrash,
+		"schedule":    testClosesDays,
 		"migrations":  testRefusesPendingMigrations,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +60,8 @@ type program struct {
 // command returns a run of the program that has not started.
 func (p *program) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.binary, args...)
-	cmd.Env = append(os.Environ(), "DATABASE_URL="+p.db.URL, "LOANSERVE_LOG_FORMAT=json", "LOANSERVE_LOG_LEVEL=info")
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+p.db.URL, "LOANSERVE_LOG_FORMAT=json", "LOANSERVE_LOG_LEVEL=info",
+		"LOANSERVE_CLOSE_DAY_AT=off") // The loans of the tests live in days of their own.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
