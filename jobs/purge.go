@@ -39,9 +39,6 @@ const (
 	purgeTimeout = 4 * time.Minute
 	// purgeAttempts is how often in a row a part of a purge may fail.
 	purgeAttempts = 10
-
-	// purgedByItself asks for what is purged by the clock.
-	purgedByItself = "schedule"
 )
 
 // Housekeeping says how long what is purged by itself stays.
@@ -165,10 +162,10 @@ func (p purge) ask(ctx context.Context, db DB, at time.Time, age int32) (run uui
 		q := queries.New(tx)
 		row, err := q.InsertRun(ctx, queries.InsertRunParams{
 			ID: id, Kind: p.kind, AsOfOn: mortgage.DateOf(at),
-			RequestedBy: purgedByItself, IdempotencyKey: key, RequestHash: hash[:],
+			RequestedBy: scheduledBy, IdempotencyKey: key, RequestHash: hash[:],
 		})
 		if errors.Is(err, pgx.ErrNoRows) { // An earlier attempt, or an earlier job of the period.
-			row, err = q.GetRunByKey(ctx, purgedByItself, key)
+			row, err = q.GetRunByKey(ctx, scheduledBy, key)
 			run = row.ID
 			return err
 		}

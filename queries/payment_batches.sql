@@ -148,24 +148,31 @@ FOR NO KEY UPDATE OF i;
 
 -- InsertBatchReversals makes a reversal, under the given id, of each of the given
 -- returns whose payment can be reversed, and gives it to the item. It returns
--- those it made. It leaves out, without an error, a payment of which there is a
--- reversal already, and waits for whoever is asking for that one; payments are
--- taken in order, so that two statements do not wait for each other in a circle.
+-- those it made. It leaves out, without an error, a payment that is being reversed
+-- or was. Loans and payments are held, in the order in which whoever posts takes
+-- them, so that a payment that is reversed at this moment is seen to be.
 -- Who named the payment asks for the reversal, or else who sent the file.
 --
 -- name: InsertBatchReversals :many
 WITH wanted AS (
   SELECT unnest(@lines::integer[]) AS line, unnest(@ids::uuid[]) AS id
-), made AS (
-  INSERT INTO payment_reversals (id, payment_id, reason, returned_on, requested_by, idempotency_key, request_hash)
-  SELECT w.id, p.id, i.return_code, least(i.received_on, timezone('UTC', now())::date),
-    coalesce(i.resolved_by, b.requested_by), 'batch ' || b.id || ' line ' || i.line, b.sha256
+), held AS MATERIALIZED (
+  SELECT w.id, p.id AS payment_id, i.return_code, i.line, least(i.received_on, timezone('UTC', now())::date) AS returned_on,
+    coalesce(i.resolved_by, b.requested_by) AS requested_by, b.id AS batch_id, b.sha256
   FROM wanted w
   JOIN payment_batch_items i ON i.batch_id = @batch_id AND i.line = w.line
   JOIN payment_batches b ON b.id = i.batch_id
-  JOIN payments p ON p.id = i.returned_payment_id AND p.status = 'posted'
-  JOIN loans l ON l.id = p.loan_id AND l.status <> 'archived'
-  ORDER BY p.id, i.line
+  JOIN payments p ON p.id = i.returned_payment_id
+  JOIN loans l ON l.id = p.loan_id
+  WHERE p.status = 'posted' AND l.status <> 'archived'
+  ORDER BY l.id, p.id, i.line
+  FOR NO KEY UPDATE OF l, p
+), made AS (
+  INSERT INTO payment_reversals (id, payment_id, reason, returned_on, requested_by, idempotency_key, request_hash)
+  SELECT h.id, h.payment_id, h.return_code, h.returned_on, h.requested_by,
+    'batch ' || h.batch_id || ' line ' || h.line, h.sha256
+  FROM held h
+  ORDER BY h.payment_id, h.line
   ON CONFLICT DO NOTHING
   RETURNING id
 )
