@@ -30,10 +30,18 @@ func queueClient(t *testing.T) *river.Client[pgx.Tx] {
 // workReturns works all returns of the batch.
 func workReturns(ctx context.Context, t *testing.T, db jobs.DB, batch uuid.UUID) error {
 	t.Helper()
+	return returnsWorker(t, db, batch)(ctx)
+}
+
+// returnsWorker is the work on a batch's returns, ready to be done.
+func returnsWorker(t *testing.T, db jobs.DB, batch uuid.UUID) func(context.Context) error {
+	t.Helper()
 	worker := &jobs.ReverseReturns{DB: db, Jobs: queueClient(t), Metrics: newMetrics()}
-	return worker.Work(ctx, &river.Job[jobs.ReverseReturnsArgs]{
-		Args: jobs.ReverseReturnsArgs{BatchID: batch, FirstLine: 1, LastLine: 1000},
-	})
+	return func(ctx context.Context) error {
+		return worker.Work(ctx, &river.Job[jobs.ReverseReturnsArgs]{
+			Args: jobs.ReverseReturnsArgs{BatchID: batch, FirstLine: 1, LastLine: 1000},
+		})
+	}
 }
 
 // requested returns the reversals that wait, and for which of them a job does.
@@ -130,7 +138,9 @@ func TestReverseReturnsRollsBack(t *testing.T) {
 	tx := testdb.Tx(t)
 	batch := testdb.PaymentBatch(t, tx)
 	testdb.Return(t, tx, batch, 2, post(t, tx, testdb.Loan(t, tx), 600_00, "2026-03-02"))
-	_, err := tx.Exec(t.Context(), "SET LOCAL ROLE NONE; REVOKE INSERT ON river.river_job FROM loanserve_app; SET LOCAL ROLE loanserve_app")
+	_, err := tx.Exec(t.Context(), `SET LOCAL ROLE NONE;
+REVOKE INSERT ON river.river_job FROM loanserve_app;
+SET LOCAL ROLE loanserve_app`)
 	require.NoError(t, err)
 	require.Error(t, workReturns(t.Context(), t, tx, batch.ID))
 	require.Equal(t, 1, itemStatus(t, tx, batch.ID, queries.PaymentBatchItemStatusStored))
@@ -193,7 +203,8 @@ func TestReturnsThatMeetReverseOnce(t *testing.T) {
 			batch := testdb.PaymentBatch(t, db.App)
 			testdb.Return(t, db.App, batch, 2, payment)
 			batches = append(batches, batch)
-			go func() { errs <- workReturns(t.Context(), t, db.App, batch.ID) }()
+			work := returnsWorker(t, db.App, batch.ID)
+			go func() { errs <- work(t.Context()) }()
 		}
 		for range batches {
 			require.NoError(t, <-errs)

@@ -91,7 +91,8 @@ func TestFormsThatAreRefused(t *testing.T) {
 	const query = "format=csv&items=1&total_cents=1000"
 	file := csvHeader + "A-1,10.00,2026-01-15,check,periodic,r-1\n"
 	whole := formOf(filePart(file))
-	encodedPart := part("Content-Disposition: form-data; name=\"file\"\r\nContent-Transfer-Encoding: base64\r\n\r\n") + part(file)
+	const encoded = "Content-Disposition: form-data; name=\"file\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+	encodedPart := part(encoded) + part(file)
 
 	for name, bad := range map[string]struct {
 		body   string

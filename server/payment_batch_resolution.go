@@ -160,7 +160,7 @@ func (s *Server) assign(
 	}
 	_, err = q.InsertPayment(ctx, queries.InsertPaymentParams{
 		ID: id, LoanID: loan, AmountCents: item.AmountCents, ReceivedOn: item.ReceivedOn, ReceivedAt: nil,
-		Channel: item.Channel,
+		Channel:     item.Channel,
 		Designation: item.Designation, ExternalRef: &item.ExternalRef, RequestedBy: by,
 		IdempotencyKey: fmt.Sprintf("batch %s line %d", item.BatchID, item.Line), RequestHash: hash,
 	})

@@ -68,7 +68,8 @@ func requireReturnsTie(t *testing.T, l *live) {
 		  OR i.status = 'reversed' AND (p.status, r.payment_id, p.amount_cents, r.reason)
 		    IS DISTINCT FROM ('reversed', p.id, i.amount_cents, i.return_code)`))
 	require.Zero(t, l.count(t, `
-		SELECT count(*) FROM (SELECT FROM payment_reversals WHERE status = 'posted' GROUP BY payment_id HAVING count(*) > 1) r`))
+		SELECT count(*) FROM (
+			SELECT FROM payment_reversals WHERE status = 'posted' GROUP BY payment_id HAVING count(*) > 1) r`))
 }
 
 // The files of the manual: what was debited comes back.
@@ -191,9 +192,12 @@ func TestReturnsThatAreNotCertain(t *testing.T) {
 		answer(t, w, http.StatusAccepted)
 		l.finished(t, w.Header().Get("Location"))
 	}
-	post("dec", "2026-01-05", testdb.ACHEntry{Trace: 1, Loan: "A-1", Cents: 100_00}, testdb.ACHEntry{Trace: 2, Loan: "A-1", Cents: 200_00})
-	post("jan", "2026-01-10", testdb.ACHEntry{Trace: 1, Loan: "A-1", Cents: 100_00}, testdb.ACHEntry{Trace: 2, Loan: "A-1", Cents: 201_00})
-	post("feb", "2026-01-15", testdb.ACHEntry{Trace: 3, Loan: "A-1", Cents: 300_00}, testdb.ACHEntry{Trace: 4, Loan: "A-3", Cents: 400_00})
+	post("dec", "2026-01-05", testdb.ACHEntry{Trace: 1, Loan: "A-1", Cents: 100_00},
+		testdb.ACHEntry{Trace: 2, Loan: "A-1", Cents: 200_00})
+	post("jan", "2026-01-10", testdb.ACHEntry{Trace: 1, Loan: "A-1", Cents: 100_00},
+		testdb.ACHEntry{Trace: 2, Loan: "A-1", Cents: 201_00})
+	post("feb", "2026-01-15", testdb.ACHEntry{Trace: 3, Loan: "A-1", Cents: 300_00},
+		testdb.ACHEntry{Trace: 4, Loan: "A-3", Cents: 400_00})
 	_, err := l.db.Super.Exec(t.Context(), `UPDATE loans SET status = 'archived' WHERE id = $1`, archived.ID)
 	require.NoError(t, err)
 	post("rejected", "2026-01-16", testdb.ACHEntry{Trace: 5, Loan: "A-3", Cents: 500_00})
@@ -259,7 +263,9 @@ func TestReturnsAreResolved(t *testing.T) {
 	l := setupLive(t)
 	loan := boardNumber(t, l, "A-1")
 	w := l.sendACH("d", testdb.ACH{CreatedOn: "2026-01-15", DebitedOn: "2026-01-15", Debits: []testdb.ACHEntry{
-		{Trace: 1, Loan: "A-1", Cents: 100_00}, {Trace: 2, Loan: "A-1", Cents: 200_00}, {Trace: 3, Loan: "nobody", Cents: 300_00},
+		{Trace: 1, Loan: "A-1", Cents: 100_00},
+		{Trace: 2, Loan: "A-1", Cents: 200_00},
+		{Trace: 3, Loan: "nobody", Cents: 300_00},
 	}})
 	answer(t, w, http.StatusAccepted)
 	debits := w.Header().Get("Location")
@@ -341,7 +347,8 @@ func TestReturnsBesideReversals(t *testing.T) {
 	l.work(t)
 	l.finished(t, w.Header().Get("Location"))
 	by := func(p queries.Payment, key string) *httptest.ResponseRecorder {
-		return l.call(http.MethodPost, "/v1/payments/"+p.ID.String()+"/reversals", `{"reason":"stop"}`, "Idempotency-Key", key)
+		path := "/v1/payments/" + p.ID.String() + "/reversals"
+		return l.call(http.MethodPost, path, `{"reason":"stop"}`, "Idempotency-Key", key)
 	}
 	answer(t, by(l.paid(t, 1), "by-hand"), http.StatusAccepted)
 	w = l.sendACH("r", testdb.ACH{CreatedOn: "2026-01-20", Returns: []testdb.ACHEntry{

@@ -63,7 +63,8 @@ func (f *processFlags) options(log *slog.Logger) processOptions {
 		housekeeping: &jobs.Housekeeping{
 			SessionGrace: time.Duration(f.SessionGrace), AttemptRetention: time.Duration(f.AttemptRetention),
 		},
-		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt, stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
+		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,
+		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
 	}
 }
 

@@ -21,8 +21,10 @@ import (
 // Nothing depends on it but speed.
 func RegisterTypes(_ context.Context, conn *pgx.Conn) error {
 	m := conn.TypeMap()
-	id := &pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: codec[uuid.UUID]{pgtype.UUIDCodec{}, appendUUID, scanUUID}}
-	day := &pgtype.Type{Name: "date", OID: pgtype.DateOID, Codec: codec[mortgage.Date]{pgtype.DateCodec{}, appendDate, scanDate}}
+	uuids := codec[uuid.UUID]{pgtype.UUIDCodec{}, appendUUID, scanUUID}
+	dates := codec[mortgage.Date]{pgtype.DateCodec{}, appendDate, scanDate}
+	id := &pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuids}
+	day := &pgtype.Type{Name: "date", OID: pgtype.DateOID, Codec: dates}
 	for _, t := range []*pgtype.Type{
 		id, day,
 		{Name: "_uuid", OID: pgtype.UUIDArrayOID, Codec: arrayOf(id, appendUUID)},
@@ -52,7 +54,7 @@ func appendInt32(buf []byte, n int32) ([]byte, error) {
 	return binary.BigEndian.AppendUint32(buf, uint32(n)), nil
 }
 
-func appendText(buf []byte, text string) ([]byte, error)   { return append(buf, text...), nil }
+func appendText(buf []byte, text string) ([]byte, error)  { return append(buf, text...), nil }
 func appendUUID(buf []byte, id uuid.UUID) ([]byte, error) { return append(buf, id[:]...), nil }
 
 func scanUUID(src []byte, id *uuid.UUID) error {

@@ -75,7 +75,8 @@ func TestTypesAreOnlyFaster(t *testing.T) {
 	for _, id := range ids {
 		var got uuid.UUID
 		var there *uuid.UUID
-		require.NoError(t, ours.QueryRow(t.Context(), `SELECT $1::text::uuid, $1::text::uuid`, id.String()).Scan(&got, &there))
+		row := ours.QueryRow(t.Context(), `SELECT $1::text::uuid, $1::text::uuid`, id.String())
+		require.NoError(t, row.Scan(&got, &there))
 		require.Equal(t, id, got)
 		require.Equal(t, &id, there)
 	}

@@ -18,7 +18,9 @@ func TestParseHour(t *testing.T) {
 			t.Errorf("ParseHour(%q) = %d (%v), %v; want %d", text, got, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "5", "5:00", "05:0", "17", "17:00:00", "17:60", "24:01", "25:00", "-1:00", "5 p.m.", " 17:00"} {
+	for _, text := range []string{
+		"", "5", "5:00", "05:0", "17", "17:00:00", "17:60", "24:01", "25:00", "-1:00", "5 p.m.", " 17:00",
+	} {
 		if got, err := localday.ParseHour(text); err == nil {
 			t.Errorf("ParseHour(%q) = %v, want an error", text, got)
 		}

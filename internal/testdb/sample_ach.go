@@ -60,7 +60,8 @@ func (a ACH) String() string {
 	}
 	add(a.Returns, "")
 	blocks := (len(lines) + 1 + 9) / 10
-	lines = append(lines, fmt.Sprintf("9%06d%06d%08d%010d%012d%012d%39s", batches, blocks, all.records, all.hash, all.cents, 0, ""))
+	lines = append(lines, fmt.Sprintf("9%06d%06d%08d%010d%012d%012d%39s",
+		batches, blocks, all.records, all.hash, all.cents, 0, ""))
 	return strings.Join(lines, "\n") + "\n"
 }
 
@@ -75,7 +76,8 @@ func (e ACHEntry) records() []string {
 	if e.Code == "" {
 		return []string{entry}
 	}
-	return []string{entry, fmt.Sprintf("799%s%s%6s12345678%44s%s", e.Code, ACHTrace(e.Original), "", "", ACHTrace(e.Trace))}
+	record := fmt.Sprintf("799%s%s%6s12345678%44s%s", e.Code, ACHTrace(e.Original), "", "", ACHTrace(e.Trace))
+	return []string{entry, record}
 }
 
 func (e ACHEntry) totals() achTotals {

@@ -33,7 +33,8 @@ func PaymentBatch(t testing.TB, db queries.DBTX, payments ...queries.Payment) qu
 	}
 	q := queries.New(db)
 	batch, err := q.InsertPaymentBatch(t.Context(), queries.InsertPaymentBatchParams{
-		ID: id, Format: queries.PaymentFileFormatCsv, Sha256: hash[:], Items: int32(max(1, len(payments))), TotalCents: max(1, total),
+		ID: id, Format: queries.PaymentFileFormatCsv, Sha256: hash[:],
+		Items: int32(max(1, len(payments))), TotalCents: max(1, total),
 		RequestedBy: "testdb", IdempotencyKey: id.String(), RequestHash: hash[:],
 	})
 	if err != nil {
@@ -56,7 +57,8 @@ func Return(t testing.TB, db queries.DBTX, batch queries.PaymentBatch, line int3
 		ExternalRef: Unique("return"), Status: queries.PaymentBatchItemStatusStored, Reason: nil,
 		LoanID: &payment.LoanID, PaymentID: nil, ReturnCode: &code, OriginalTrace: &trace, ReturnedPaymentID: &payment.ID,
 	}
-	if _, err := queries.New(db).InsertPaymentBatchItems(t.Context(), []queries.InsertPaymentBatchItemsParams{item}); err != nil {
+	_, err := queries.New(db).InsertPaymentBatchItems(t.Context(), []queries.InsertPaymentBatchItemsParams{item})
+	if err != nil {
 		t.Fatalf("testdb: insert return: %v", err)
 	}
 }
