@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -106,10 +107,22 @@ type codec[T any] struct {
 
 // PlanEncode implements pgtype.Codec.
 func (c codec[T]) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
-	if _, ours := value.(T); ours && format == pgtype.BinaryFormatCode {
-		return encodePlan[T](c.append)
+	if format == pgtype.BinaryFormatCode {
+		switch value.(type) {
+		case T:
+			return encodePlan[T](c.append)
+		case *T:
+			return encodePlan[*T](c.appendIfAny)
+		}
 	}
 	return c.Codec.PlanEncode(m, oid, format, value)
+}
+
+func (c codec[T]) appendIfAny(buf []byte, value *T) ([]byte, error) {
+	if value == nil {
+		return nil, nil
+	}
+	return c.append(buf, *value)
 }
 
 // PlanScan implements pgtype.Codec.
@@ -154,6 +167,12 @@ func (c arrayCodec[T]) PlanEncode(m *pgtype.Map, oid uint32, format int16, value
 	return c.ArrayCodec.PlanEncode(m, oid, format, value)
 }
 
+// What an array takes, and an element with its length, if it is no long text.
+const (
+	headerBytes  = 20
+	elementBytes = 20
+)
+
 // encode writes an array of one dimension: how many there are, whether there is
 // a NULL among them, the element's type, the length and the first index; then
 // each element behind its length, which of a NULL is -1.
@@ -167,6 +186,7 @@ func (c arrayCodec[T]) encode(buf []byte, values []T) ([]byte, error) {
 		buf = append(buf, 0, 0, 0, 0, 0, 0, 0, 0)
 		return binary.BigEndian.AppendUint32(buf, c.ElementType.OID), nil
 	}
+	buf = slices.Grow(buf, headerBytes+len(values)*elementBytes)
 	buf = append(buf, 0, 0, 0, 1, 0, 0, 0, 0)
 	hasNull := len(buf) - 1
 	buf = binary.BigEndian.AppendUint32(buf, c.ElementType.OID)
