@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,34 +61,69 @@ func (a *api) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// child is a process that answers requests.
+type child struct {
+	cmd         *exec.Cmd
+	base, admin string
+}
+
 // serve runs the program until the returned function is called.
 func (a *api) serve(ctx context.Context, jobWorkers int) (base string, stop func() error, err error) {
-	listen, admin, err := freePorts()
+	c, err := a.start(ctx, jobWorkers)
 	if err != nil {
 		return "", nil, err
 	}
+	return c.base, c.stop, nil
+}
+
+// start runs the program until it is stopped.
+func (a *api) start(ctx context.Context, jobWorkers int) (*child, error) {
+	listen, admin, err := freePorts()
+	if err != nil {
+		return nil, err
+	}
 	cmd := a.command(ctx, "serve", "--listen", listen, "--admin-listen", admin, "--workers", strconv.Itoa(jobWorkers))
+	return startChild(ctx, cmd, listen, admin)
+}
+
+// startChild starts the command and returns once it is ready.
+func startChild(ctx context.Context, cmd *exec.Cmd, listen, admin string) (*child, error) {
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Start(); err != nil {
-		return "", nil, fmt.Errorf("start: %w", err)
+		return nil, fmt.Errorf("start: %w", err)
 	}
-	stop = func() error {
-		_ = cmd.Process.Signal(os.Interrupt)
-		return cmd.Wait()
-	}
+	c := &child{cmd: cmd, base: "http://" + listen, admin: "http://" + admin}
 	for range 500 {
-		res, err := http.Get("http://" + admin + "/readyz") //nolint:noctx // Our own process on loopback.
-		if err == nil {
-			_ = res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return "http://" + listen, stop, nil
-			}
+		if _, err := c.get(ctx, "/readyz"); err == nil {
+			return c, nil
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	_ = stop()
-	return "", nil, errSlow
+	return nil, errors.Join(errSlow, c.stop())
+}
+
+func (c *child) stop() error {
+	_ = c.cmd.Process.Signal(os.Interrupt)
+	return c.cmd.Wait()
+}
+
+// get returns what the admin listener has at the path.
+func (c *child) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.admin+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: status %d", path, res.StatusCode)
+	}
+	return body, err
 }
 
 func freePorts() (first, second string, err error) {
@@ -103,84 +138,41 @@ func freePorts() (first, second string, err error) {
 	return first, second, nil
 }
 
-// rawInsert is the limit: a handler that decodes the request and does one
-// INSERT of the same row, and nothing else.
-func (b *bench) rawInsert(ctx context.Context) (float64, error) {
-	handler := func(w http.ResponseWriter, r *http.Request) {
-		var in struct {
-			AmountCents int64  `json:"amount_cents"`
-			ReceivedOn  string `json:"received_on"`
-			Channel     string `json:"channel"`
-		}
-		loan, err := strconv.Atoi(r.PathValue("loan_id"))
-		if err == nil {
-			err = json.NewDecoder(r.Body).Decode(&in)
-		}
-		if err == nil {
-			id := uuid.Must(uuid.NewV7())
-			_, err = b.pool.Exec(r.Context(), `
-INSERT INTO payments (id, loan_id, amount_cents, received_on, channel, designation,
-  requested_by, idempotency_key, request_hash)
-VALUES ($1, $2, $3, $4::text::date, $5, 'periodic', 'bench:raw', $6, sha256(''))`,
-				id, loan, in.AmountCents, in.ReceivedOn, in.Channel, r.Header.Get("Idempotency-Key"))
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.WriteHeader(http.StatusAccepted)
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/loans/{loan_id}/payments", handler)
-	s := httptest.NewServer(mux)
-	defer s.Close()
-	start := time.Now()
-	err := b.send(ctx, s.URL, b.loans/2+1)
-	return float64(b.payments) / time.Since(start).Seconds(), err
-}
-
 // httpIntake sends payments to the program, which works no jobs meanwhile; they
 // are posted after the clock was stopped.
 func (b *bench) httpIntake(ctx context.Context) (float64, error) {
-	base, stop, err := b.api.serve(ctx, 0)
+	rate, err := b.served(ctx, 0, func(c *child) error {
+		profiled := b.profile(ctx, c)
+		return errors.Join(b.send(ctx, c.base, 1), profiled())
+	})
 	if err != nil {
 		return 0, err
 	}
-	start := time.Now()
-	err = b.send(ctx, base, 1)
-	took := time.Since(start)
-	if stopErr := stop(); err == nil {
-		err = stopErr
-	}
-	if err != nil {
-		return 0, err
-	}
-	if _, stop, err = b.api.serve(ctx, workers); err != nil {
-		return 0, err
-	}
-	err = b.untilPosted(ctx)
-	if stopErr := stop(); err == nil {
-		err = stopErr
-	}
-	return float64(b.payments) / took.Seconds(), err
+	_, err = b.served(ctx, workers, func(*child) error { return b.untilPosted(ctx) })
+	return rate, err
 }
 
 // httpToBooks sends payments to the program, which posts them meanwhile, and
 // stops the clock when the last one is in the ledger.
 func (b *bench) httpToBooks(ctx context.Context) (float64, error) {
-	base, stop, err := b.api.serve(ctx, workers)
+	return b.served(ctx, workers, func(c *child) error {
+		if err := b.send(ctx, c.base, 1); err != nil {
+			return err
+		}
+		return b.untilPosted(ctx)
+	})
+}
+
+// served measures what is done with the program while it runs.
+func (b *bench) served(ctx context.Context, jobWorkers int, do func(*child) error) (float64, error) {
+	c, err := b.api.start(ctx, jobWorkers)
 	if err != nil {
 		return 0, err
 	}
 	start := time.Now()
-	if err = b.send(ctx, base, 1); err == nil {
-		err = b.untilPosted(ctx)
-	}
+	err = do(c)
 	took := time.Since(start)
-	if stopErr := stop(); err == nil {
-		err = stopErr
-	}
-	return float64(b.payments) / took.Seconds(), err
+	return float64(b.payments) / took.Seconds(), errors.Join(err, c.stop())
 }
 
 // send posts the payments over the given number of connections.

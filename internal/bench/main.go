@@ -26,6 +26,7 @@ type options struct {
 	clients  int
 	conns    int
 	only     string
+	profiles string // directory for profiles of the program under load; "" for none
 
 	purgeRows int
 }
@@ -40,10 +41,18 @@ func main() {
 	flag.IntVar(&o.conns, "connections", 64, "HTTP connections")
 	flag.IntVar(&o.purgeRows, "purge-rows", 400_000, "sessions, and login attempts, of which half are purged; 0 for none")
 	flag.StringVar(&o.only, "only", "", "measure only pairs whose path has this in its name")
+	flag.StringVar(&o.profiles, "profiles", "", "leave CPU and allocation profiles of HTTP intake in this directory")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if flag.Arg(0) == rawCommand { // Started by rawInsert.
+		if err := serveRaw(ctx, flag.Arg(1), flag.Arg(2), flag.Arg(3), flag.Arg(4)); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(2)
+		}
+		return
+	}
 	if err := run(ctx, o); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
