@@ -16,9 +16,10 @@ RETURNING *;
 -- InsertPayments records payments as received, all in one statement, and
 -- returns those it recorded. It leaves out, without an error, a payment whose
 -- idempotency key is taken, whose loan does not exist, or whose reference its
--- loan has from this channel; an empty reference is none, and so is the zero
--- instant. Keys are taken in their order, so that two statements do not wait for
--- each other in a circle.
+-- loan has from this channel, here or in the same statement; an empty reference
+-- is none, and so is the zero instant. It waits for a transaction that is taking
+-- the key or the reference. Keys are taken in their order, so that two statements
+-- do not wait for each other in a circle.
 --
 -- name: InsertPayments :many
 INSERT INTO payments (
@@ -38,12 +39,9 @@ FROM (
     unnest(@request_hash::bytea[]) AS request_hash
 ) s
 JOIN loans l ON l.id = s.loan_id
-WHERE NOT EXISTS (
-  SELECT FROM payments p WHERE p.loan_id = s.loan_id AND p.channel = s.channel AND p.external_ref = s.external_ref
-)
 ORDER BY s.requested_by, s.idempotency_key, s.id
-ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING *;
+ON CONFLICT DO NOTHING
+RETURNING id, created_at;
 
 -- GetPaymentByKey returns the payment that a principal sent under a key.
 --

@@ -178,12 +178,9 @@ FROM (
     unnest($11::bytea[]) AS request_hash
 ) s
 JOIN loans l ON l.id = s.loan_id
-WHERE NOT EXISTS (
-  SELECT FROM payments p WHERE p.loan_id = s.loan_id AND p.channel = s.channel AND p.external_ref = s.external_ref
-)
 ORDER BY s.requested_by, s.idempotency_key, s.id
-ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, loan_id, status, reason, amount_cents, received_on, channel, designation, external_ref, requested_by, idempotency_key, request_hash, created_at, posted_at, reversed_at, interest_cents, principal_cents, escrow_cents, late_charge_cents, suspense_cents, first_seq, last_seq, fee_cents, received_at
+ON CONFLICT DO NOTHING
+RETURNING id, created_at
 `
 
 type InsertPaymentsParams struct {
@@ -200,13 +197,19 @@ type InsertPaymentsParams struct {
 	RequestHash    [][]byte
 }
 
+type InsertPaymentsRow struct {
+	ID        uuid.UUID
+	CreatedAt time.Time
+}
+
 // InsertPayments records payments as received, all in one statement, and
 // returns those it recorded. It leaves out, without an error, a payment whose
 // idempotency key is taken, whose loan does not exist, or whose reference its
-// loan has from this channel; an empty reference is none, and so is the zero
-// instant. Keys are taken in their order, so that two statements do not wait for
-// each other in a circle.
-func (q *Queries) InsertPayments(ctx context.Context, arg InsertPaymentsParams) ([]Payment, error) {
+// loan has from this channel, here or in the same statement; an empty reference
+// is none, and so is the zero instant. It waits for a transaction that is taking
+// the key or the reference. Keys are taken in their order, so that two statements
+// do not wait for each other in a circle.
+func (q *Queries) InsertPayments(ctx context.Context, arg InsertPaymentsParams) ([]InsertPaymentsRow, error) {
 	rows, err := q.db.Query(ctx, insertPayments,
 		arg.ID,
 		arg.LoanID,
@@ -224,35 +227,10 @@ func (q *Queries) InsertPayments(ctx context.Context, arg InsertPaymentsParams) 
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Payment{}
+	items := []InsertPaymentsRow{}
 	for rows.Next() {
-		var i Payment
-		if err := rows.Scan(
-			&i.ID,
-			&i.LoanID,
-			&i.Status,
-			&i.Reason,
-			&i.AmountCents,
-			&i.ReceivedOn,
-			&i.Channel,
-			&i.Designation,
-			&i.ExternalRef,
-			&i.RequestedBy,
-			&i.IdempotencyKey,
-			&i.RequestHash,
-			&i.CreatedAt,
-			&i.PostedAt,
-			&i.ReversedAt,
-			&i.InterestCents,
-			&i.PrincipalCents,
-			&i.EscrowCents,
-			&i.LateChargeCents,
-			&i.SuspenseCents,
-			&i.FirstSeq,
-			&i.LastSeq,
-			&i.FeeCents,
-			&i.ReceivedAt,
-		); err != nil {
+		var i InsertPaymentsRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"loanserve/jobs"
+	"loanserve/mortgage"
 	"loanserve/queries"
 )
 
@@ -22,7 +23,7 @@ func (s *Server) storePayments(ctx context.Context, set []queries.InsertPaymentP
 		row, err := s.storePayment(ctx, set[0])
 		return []stored{{row: row, err: err}}
 	}
-	var rows []queries.Payment
+	var rows []queries.InsertPaymentsRow
 	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) (err error) {
 		rows, err = s.acceptPayments(ctx, tx, set)
 		return err
@@ -39,9 +40,20 @@ func (s *Server) storePayments(ctx context.Context, set []queries.InsertPaymentP
 		place[set[i].ID] = i
 	}
 	for _, row := range rows {
-		answers[place[row.ID]] = stored{row: row, err: nil}
+		n := place[row.ID]
+		answers[n] = stored{row: receivedPayment(&set[n], row.CreatedAt), err: nil}
 	}
 	return answers
+}
+
+// receivedPayment is the row of a payment as it is stored when it is received.
+func receivedPayment(p *queries.InsertPaymentParams, createdAt time.Time) queries.Payment {
+	return queries.Payment{
+		ID: p.ID, LoanID: p.LoanID, Status: queries.PaymentStatusReceived, AmountCents: p.AmountCents,
+		ReceivedOn: p.ReceivedOn, ReceivedAt: p.ReceivedAt, Channel: p.Channel, Designation: p.Designation,
+		ExternalRef: p.ExternalRef, RequestedBy: p.RequestedBy, IdempotencyKey: p.IdempotencyKey,
+		RequestHash: p.RequestHash, CreatedAt: createdAt,
+	}
 }
 
 // storePayment stores one payment and enqueues its posting, in one transaction.
@@ -74,7 +86,7 @@ func (s *Server) acceptPayment(
 // returns them.
 func (s *Server) acceptPayments(
 	ctx context.Context, tx pgx.Tx, set []queries.InsertPaymentParams,
-) ([]queries.Payment, error) {
+) ([]queries.InsertPaymentsRow, error) {
 	rows, err := queries.New(tx).InsertPayments(ctx, columnsOf(set))
 	if err != nil {
 		return nil, fmt.Errorf("insert payments: %w", err)
@@ -92,52 +104,33 @@ func (s *Server) acceptPayments(
 	return rows, nil
 }
 
-// columnsOf turns payments into columns. Of those with one reference only the
-// first is among them: the second would fail the statement.
+// columnsOf turns payments into columns.
 func columnsOf(set []queries.InsertPaymentParams) queries.InsertPaymentsParams {
-	type reference struct {
-		loan    int64
-		channel queries.PaymentChannel
-		ref     string
+	n := len(set)
+	c := queries.InsertPaymentsParams{
+		ID: make([]uuid.UUID, n), LoanID: make([]int64, n), AmountCents: make([]int64, n),
+		ReceivedOn: make([]mortgage.Date, n), ReceivedAt: make([]time.Time, n), Channel: make([]string, n),
+		Designation: make([]string, n), ExternalRef: make([]string, n), RequestedBy: make([]string, n),
+		IdempotencyKey: make([]string, n), RequestHash: make([][]byte, n),
 	}
-	seen := map[reference]bool{}
-	var c queries.InsertPaymentsParams
 	for i := range set {
 		p := &set[i]
-		ref := ""
-		if p.ExternalRef != nil {
-			ref = *p.ExternalRef
-			key := reference{loan: p.LoanID, channel: p.Channel, ref: ref}
-			if seen[key] {
-				continue
-			}
-			seen[key] = true
+		c.ID[i], c.LoanID[i], c.AmountCents[i] = p.ID, p.LoanID, int64(p.AmountCents)
+		c.ReceivedOn[i], c.Channel[i], c.Designation[i] = p.ReceivedOn, string(p.Channel), string(p.Designation)
+		if p.ReceivedAt != nil {
+			c.ReceivedAt[i] = *p.ReceivedAt
 		}
-		c.ID = append(c.ID, p.ID)
-		c.LoanID = append(c.LoanID, p.LoanID)
-		c.AmountCents = append(c.AmountCents, int64(p.AmountCents))
-		c.ReceivedOn = append(c.ReceivedOn, p.ReceivedOn)
-		c.ReceivedAt = append(c.ReceivedAt, orZero(p.ReceivedAt))
-		c.Channel = append(c.Channel, string(p.Channel))
-		c.Designation = append(c.Designation, string(p.Designation))
-		c.ExternalRef = append(c.ExternalRef, ref)
-		c.RequestedBy = append(c.RequestedBy, p.RequestedBy)
-		c.IdempotencyKey = append(c.IdempotencyKey, p.IdempotencyKey)
-		c.RequestHash = append(c.RequestHash, p.RequestHash)
+		if p.ExternalRef != nil {
+			c.ExternalRef[i] = *p.ExternalRef
+		}
+		c.RequestedBy[i], c.IdempotencyKey[i], c.RequestHash[i] = p.RequestedBy, p.IdempotencyKey, p.RequestHash
 	}
 	return c
 }
 
-func orZero(at *time.Time) time.Time {
-	if at == nil {
-		return time.Time{}
-	}
-	return *at
-}
-
 // isOfOneRequest says whether an error of a set comes from what one request of
-// it holds: others were storing the same reference at the same moment, or a row
-// cannot be stored. With a deadlock over references it is the same.
+// it holds: its row cannot be stored. With a deadlock over references, which have
+// no order, it is the same.
 func isOfOneRequest(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (pg.Code == deadlockDetected || sqlClass(pg) == "22" || sqlClass(pg) == "23")

@@ -140,8 +140,8 @@ func TestPaymentsOfEverySortAtOnce(t *testing.T) {
 	l.requireOneJobEach(t)
 }
 
-// Where somebody else stores one of the references at the same moment, that
-// fails the transaction, and each is stored alone.
+// Where somebody else stores one of the references at the same moment, the
+// transaction waits for him and goes on without that one.
 func TestOneDuplicateFailsNobodyElse(t *testing.T) {
 	t.Parallel()
 
@@ -168,8 +168,8 @@ func TestOneDuplicateFailsNobodyElse(t *testing.T) {
 		answer(t, s.ResponseRecorder, http.StatusAccepted)
 	}
 	require.Equal(t, 1+server.IntakeFlushers+len(good), l.count(t, countPayments))
-	require.Equal(t, server.IntakeFlushers+len(good), l.count(t, countJobs))
-	require.Zero(t, l.count(t, countChunks))
+	require.Equal(t, server.IntakeFlushers+1, l.count(t, countJobs))
+	require.Equal(t, 1, l.count(t, countChunks))
 }
 
 // Nobody of a transaction that cannot be committed is told that it was.
