@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,101 +25,119 @@ const (
 // here and only single values are left to it.
 type checker struct {
 	registry huma.Registry
+	at       []string // names and indexes on the way to where the walk is
 	faults   []fault
+
+	path   huma.PathBuffer // for huma, which wants one
+	result huma.ValidateResult
 }
 
 // checkBody returns the problem with the body, or nil.
 func checkBody(registry huma.Registry, s *huma.Schema, body any) *problem {
 	c := checker{registry: registry}
-	c.check(s, body, "")
+	c.check(s, body)
 	if len(c.faults) > 0 {
 		return invalid(c.faults...)
 	}
 	return nil
 }
 
-func (c *checker) add(at jsontext.Pointer, detail string) {
-	if len(c.faults) < maxFaults {
-		c.faults = append(c.faults, inBody(string(at), detail))
+// add adds a fault of what is below the place where the walk is.
+func (c *checker) add(detail string, below ...string) {
+	if len(c.faults) == maxFaults {
+		return
 	}
+	var at jsontext.Pointer
+	for _, token := range append(c.at, below...) {
+		at = at.AppendToken(token)
+	}
+	c.faults = append(c.faults, inBody(string(at), detail))
 }
 
-func (c *checker) check(s *huma.Schema, v any, at jsontext.Pointer) {
+// checkBelow checks a member or an item of what is checked.
+func (c *checker) checkBelow(name string, s *huma.Schema, v any) {
+	c.at = append(c.at, name)
+	c.check(s, v)
+	c.at = c.at[:len(c.at)-1]
+}
+
+func (c *checker) check(s *huma.Schema, v any) {
 	s = resolve(c.registry, s)
 	if v == nil {
 		if !s.Nullable {
-			c.add(at, "must not be null; leave an optional member out instead")
+			c.add("must not be null; leave an optional member out instead")
 		}
 		return
 	}
 	switch s.Type {
 	case huma.TypeObject:
-		c.checkObject(s, v, at)
+		c.checkObject(s, v)
 	case huma.TypeArray:
-		c.checkArray(s, v, at)
+		c.checkArray(s, v)
 	default:
-		c.checkScalar(s, v, at)
+		c.checkScalar(s, v)
 	}
 }
 
-func (c *checker) checkObject(s *huma.Schema, v any, at jsontext.Pointer) {
-	object, ok := v.(map[string]any)
+func (c *checker) checkObject(s *huma.Schema, v any) {
+	object, ok := v.(jsonObject)
 	if !ok {
-		c.add(at, "must be an object")
+		c.add("must be an object")
 		return
 	}
 	for _, name := range s.Required {
-		if _, ok := object[name]; !ok {
-			c.add(at.AppendToken(name), "is required")
+		if !slices.ContainsFunc(object, func(m jsonMember) bool { return m.name == name }) {
+			c.add("is required", name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(object)) {
-		property, ok := s.Properties[name]
+	for _, m := range object {
+		property, ok := s.Properties[m.name]
 		switch {
 		case ok:
-			c.check(property, object[name], at.AppendToken(name))
-		case len(name) > maxNameEcho:
-			c.add(at, "has a member that is not known")
+			c.checkBelow(m.name, property, m.value)
+		case len(m.name) > maxNameEcho:
+			c.add("has a member that is not known")
 		default:
-			c.add(at.AppendToken(name), "is not known")
+			c.add("is not known", m.name)
 		}
 	}
 }
 
-func (c *checker) checkArray(s *huma.Schema, v any, at jsontext.Pointer) {
-	array, ok := v.([]any)
+func (c *checker) checkArray(s *huma.Schema, v any) {
+	array, ok := v.(jsonArray)
 	if !ok || s.MinItems != nil && len(array) < *s.MinItems || s.MaxItems != nil && len(array) > *s.MaxItems {
-		c.add(at, describe(s))
+		c.add(describe(s))
 		return
 	}
 	for i, item := range array {
-		c.check(s.Items, item, at.AppendToken(strconv.Itoa(i)))
+		c.checkBelow(strconv.Itoa(i), s.Items, item)
 	}
 }
 
-func (c *checker) checkScalar(s *huma.Schema, v any, at jsontext.Pointer) {
+func (c *checker) checkScalar(s *huma.Schema, v any) {
 	if text, ok := v.(string); ok && strings.ContainsRune(text, 0) {
-		c.add(at, "must not contain the character U+0000") // PostgreSQL cannot store it.
+		c.add("must not contain the character U+0000") // PostgreSQL cannot store it.
 		return
 	}
-	if number, ok := v.(jsontext.Value); ok {
+	if number, ok := v.(jsonNumber); ok {
 		whole, err := strconv.ParseInt(string(number), 10, 64)
 		if err != nil { // A fraction, an exponent, or beyond 64 bits.
-			c.add(at, describe(s))
+			c.add(describe(s))
 			return
 		}
 		v = whole
 	}
-	if !valid(c.registry, s, v) {
-		c.add(at, describe(s))
+	if !c.valid(s, v) {
+		c.add(describe(s))
 	}
 }
 
 // valid says whether huma accepts a single value.
-func valid(registry huma.Registry, s *huma.Schema, v any) bool {
-	var result huma.ValidateResult
-	huma.Validate(registry, s, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, v, &result)
-	return len(result.Errors) == 0
+func (c *checker) valid(s *huma.Schema, v any) bool {
+	c.path.Reset()
+	c.result.Reset()
+	huma.Validate(c.registry, s, &c.path, huma.ModeWriteToServer, v, &c.result)
+	return len(c.result.Errors) == 0
 }
 
 func resolve(registry huma.Registry, s *huma.Schema) *huma.Schema {
