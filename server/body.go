@@ -84,7 +84,8 @@ func receive(w http.ResponseWriter, r *http.Request, op *huma.Operation) ([]byte
 	// that cannot set one is a test's.
 	deadline := http.NewResponseController(w)
 	_ = deadline.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead))
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	_ = deadline.SetReadDeadline(time.Time{})
 
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -96,7 +97,7 @@ func receive(w http.ResponseWriter, r *http.Request, op *huma.Operation) ([]byte
 	if err != nil {
 		return nil, malformed("The body could not be read to its end.")
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 func tooLarge() *problem {

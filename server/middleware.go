@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -113,6 +114,13 @@ func (s *Server) record(w middleware.WrapResponseWriter, r *http.Request, req *r
 	s.metrics.observe(r.Method, route, status, took)
 	s.events.observe(r, req, route, status)
 
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !s.log.Enabled(r.Context(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("method", r.Method),
 		slog.String("route", route),
@@ -124,15 +132,11 @@ func (s *Server) record(w middleware.WrapResponseWriter, r *http.Request, req *r
 	if req.principal != nil {
 		attrs = append(attrs, slog.String("principal", req.principal.ID))
 	}
-	level := slog.LevelInfo
 	if req.cause != nil {
 		attrs = append(attrs, causeAttr(req.cause))
 		if p, ok := errors.AsType[*panicError](req.cause); ok {
 			attrs = append(attrs, slog.Any("panic", p.value), slog.String("stack", string(p.stack)))
 		}
-	}
-	if status >= http.StatusInternalServerError {
-		level = slog.LevelError
 	}
 	s.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
@@ -154,16 +158,21 @@ func requestID(given string) string {
 	return given
 }
 
+// always are the headers of securityHeaders, by their canonical names. A header
+// that is set anew gets values of its own, so that these can be shared.
+var always = http.Header{
+	"Cache-Control":                {"no-store"},
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+	"Referrer-Policy":              {"no-referrer"},
+	"X-Content-Type-Options":       {"nosniff"},
+}
+
 // securityHeaders are right for every answer of an API. The pages that need
 // more than nothing say so themselves.
 func securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Content-Type-Options", "nosniff")
+		maps.Copy(w.Header(), always)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -184,8 +193,26 @@ func checkTarget(next http.Handler) http.Handler {
 }
 
 func targetProblem(r *http.Request) *problem {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || !storable(r.URL.Path) {
+	if !storable(r.URL.Path) {
+		return malformed("The request target cannot be read.")
+	}
+	if p := queryProblem(r.URL.RawQuery); p != nil {
+		return p
+	}
+	for _, name := range [...]string{keyHeader, "Authorization", "Content-Type"} {
+		if len(r.Header[name]) > 1 {
+			return malformed("A header is given more than once.", inHeader(name, "is given more than once"))
+		}
+	}
+	return nil
+}
+
+func queryProblem(raw string) *problem {
+	if raw == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(raw)
+	if err != nil {
 		return malformed("The request target cannot be read.")
 	}
 	for name, values := range query {
@@ -194,11 +221,6 @@ func targetProblem(r *http.Request) *problem {
 		}
 		if len(values) > 1 {
 			return malformed("A query parameter is given more than once.")
-		}
-	}
-	for _, name := range []string{keyHeader, "Authorization", "Content-Type"} {
-		if len(r.Header.Values(name)) > 1 {
-			return malformed("A header is given more than once.", inHeader(name, "is given more than once"))
 		}
 	}
 	return nil

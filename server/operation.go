@@ -46,6 +46,7 @@ func add[I, O any](s *Server, op huma.Operation, handle func(context.Context, *I
 	}
 	op.MaxBodyBytes++          // huma refuses a body of exactly its limit.
 	op.SkipValidateBody = true // readBody has done it.
+	op.BodyReadTimeout = -1    // receive has set one, and huma then reads from memory.
 
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
