@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -57,13 +58,14 @@ type process struct {
 	apiHTTP, adminHTTP *listener // apiHTTP is nil where there is no API
 	started, stopping  atomic.Bool
 	failed             chan error
+	heapReserve        []byte
 }
 
 // startProcess returns once everything works: the schema is this program's,
 // the addresses are bound, and jobs are taken. What it had started when it
 // fails, it stops.
 func startProcess(ctx context.Context, o processOptions) (_ *process, err error) {
-	p := &process{processOptions: o, failed: make(chan error, 1)}
+	p := &process{processOptions: o, failed: make(chan error, 1), heapReserve: reserveHeap(os.LookupEnv)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.stop(ctx))
