@@ -13,6 +13,13 @@ import (
 	"loanserve/queries"
 )
 
+// Why a return's payment cannot be reversed, by the code that is stored with the
+// item and explained in docs/problems.md.
+const (
+	refusalAlreadyReversed = "already_reversed"
+	refusalPaymentRejected = "payment_rejected"
+)
+
 // ReturnsChunk is how many returns of a file one job works whose payments are
 // not posted yet.
 const ReturnsChunk = 500
@@ -94,39 +101,81 @@ func RequestReversals(
 	ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], batch uuid.UUID, firstLine, lastLine int32,
 ) error {
 	q := queries.New(tx)
-	lines, err := q.LockBatchReturns(ctx, queries.LockBatchReturnsParams{
+	rows, err := q.LockBatchReturns(ctx, queries.LockBatchReturnsParams{
 		BatchID: batch, FirstLine: firstLine, LastLine: lastLine,
 	})
 	if err != nil {
 		return fmt.Errorf("lock returns: %w", err)
 	}
-	if len(lines) == 0 {
-		return nil
-	}
-	arg := queries.InsertBatchReversalsParams{Lines: lines, Ids: make([]uuid.UUID, len(lines)), BatchID: batch}
-	for i := range arg.Ids {
-		if arg.Ids[i], err = uuid.NewV7(); err != nil {
+	refused := queries.MarkBatchReturnsRefusedParams{BatchID: batch}
+	wanted := queries.InsertBatchReversalsParams{BatchID: batch}
+	for i := range rows {
+		if reason := refusalOfReturn(&rows[i]); reason != "" {
+			refused.Lines, refused.Reasons = append(refused.Lines, rows[i].Line), append(refused.Reasons, reason)
+			continue
+		}
+		id, err := uuid.NewV7()
+		if err != nil {
 			return fmt.Errorf("make reversal id: %w", err)
 		}
+		wanted.Lines, wanted.Ids = append(wanted.Lines, rows[i].Line), append(wanted.Ids, id)
 	}
-	made, err := q.InsertBatchReversals(ctx, arg)
+	made, err := insertReversals(ctx, tx, client, wanted)
 	if err != nil {
-		return fmt.Errorf("insert reversals: %w", err)
+		return err
 	}
-	if err := q.MarkBatchReturnsRefused(ctx, batch, lines); err != nil { // Those that got none.
-		return fmt.Errorf("mark returns refused: %w", err)
+	for _, line := range wanted.Lines {
+		if !made[line] {
+			refused.Lines, refused.Reasons = append(refused.Lines, line), append(refused.Reasons, refusalAlreadyReversed)
+		}
 	}
-	if len(made) == 0 {
+	if len(refused.Lines) == 0 {
 		return nil
 	}
-	params := make([]river.InsertManyParams, len(made))
-	for i, reversal := range made {
-		params[i] = river.InsertManyParams{Args: ReversePaymentArgs{ReversalID: reversal}, InsertOpts: nil}
-	}
-	if _, err := client.InsertManyTx(ctx, tx, params); err != nil {
-		return fmt.Errorf("enqueue reversals: %w", err)
+	if err := q.MarkBatchReturnsRefused(ctx, refused); err != nil {
+		return fmt.Errorf("mark returns refused: %w", err)
 	}
 	return nil
+}
+
+// insertReversals stores reversals and their jobs, and returns the lines of those
+// it stored: a payment is not among them of which there is a reversal already.
+func insertReversals(
+	ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], wanted queries.InsertBatchReversalsParams,
+) (made map[int32]bool, err error) {
+	if len(wanted.Lines) == 0 {
+		return nil, nil
+	}
+	rows, err := queries.New(tx).InsertBatchReversals(ctx, wanted)
+	if err != nil {
+		return nil, fmt.Errorf("insert reversals: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	made = make(map[int32]bool, len(rows))
+	params := make([]river.InsertManyParams, len(rows))
+	for i, row := range rows {
+		made[row.Line] = true
+		params[i] = river.InsertManyParams{Args: ReversePaymentArgs{ReversalID: row.ReversalID}, InsertOpts: nil}
+	}
+	if _, err := client.InsertManyTx(ctx, tx, params); err != nil {
+		return nil, fmt.Errorf("enqueue reversals: %w", err)
+	}
+	return made, nil
+}
+
+func refusalOfReturn(row *queries.LockBatchReturnsRow) string {
+	switch {
+	case row.PaymentStatus == queries.PaymentStatusRejected:
+		return refusalPaymentRejected
+	case row.PaymentStatus != queries.PaymentStatusPosted:
+		return refusalAlreadyReversed
+	case row.LoanStatus == queries.LoanStatusArchived:
+		return refusalLoanArchived
+	default:
+		return ""
+	}
 }
 
 // recordReturn takes over what became of a reversal that was made of a return,

@@ -138,8 +138,10 @@ LIMIT 10000;
 -- reversal yet and whose payments no longer wait to be posted.
 --
 -- name: LockBatchReturns :many
-SELECT i.line FROM payment_batch_items i
+SELECT i.line, p.status AS payment_status, l.status AS loan_status
+FROM payment_batch_items i
 JOIN payments p ON p.id = i.returned_payment_id
+JOIN loans l ON l.id = p.loan_id
 WHERE i.batch_id = @batch_id AND i.line BETWEEN @first_line AND @last_line
   AND i.status = 'stored' AND i.reversal_id IS NULL AND p.status <> 'received'
 ORDER BY i.line
@@ -180,21 +182,18 @@ UPDATE payment_batch_items i SET reversal_id = w.id
 FROM wanted w
 JOIN made ON made.id = w.id
 WHERE i.batch_id = @batch_id AND i.line = w.line
-RETURNING w.id::uuid AS reversal_id;
+RETURNING i.line, w.id::uuid AS reversal_id;
 
 -- MarkBatchReturnsRefused makes exceptions of returns whose payments cannot be
--- reversed, and says why. One for which a person has named the payment is
--- rejected: it was an exception before.
+-- reversed. One for which a person has named the payment is rejected: it was an
+-- exception before.
 --
 -- name: MarkBatchReturnsRefused :exec
 UPDATE payment_batch_items i
 SET status = CASE WHEN i.resolved_at IS NULL THEN 'exception' ELSE 'rejected' END::payment_batch_item_status,
-  reason = CASE WHEN p.status = 'rejected' THEN 'payment_rejected'
-    WHEN p.status = 'posted' AND l.status = 'archived' THEN 'loan_archived' ELSE 'already_reversed' END
-FROM payments p
-JOIN loans l ON l.id = p.loan_id
-WHERE i.batch_id = @batch_id AND i.line = ANY(@lines::integer[]) AND i.status = 'stored' AND i.reversal_id IS NULL
-  AND p.id = i.returned_payment_id;
+  reason = r.reason
+FROM (SELECT unnest(@lines::integer[]) AS line, unnest(@reasons::text[]) AS reason) r
+WHERE i.batch_id = @batch_id AND i.line = r.line AND i.status = 'stored' AND i.reversal_id IS NULL;
 
 -- GetBatchOfReversal returns the batch of the return that a reversal was made of.
 --

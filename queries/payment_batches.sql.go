@@ -261,7 +261,7 @@ UPDATE payment_batch_items i SET reversal_id = w.id
 FROM wanted w
 JOIN made ON made.id = w.id
 WHERE i.batch_id = $1 AND i.line = w.line
-RETURNING w.id::uuid AS reversal_id
+RETURNING i.line, w.id::uuid AS reversal_id
 `
 
 type InsertBatchReversalsParams struct {
@@ -270,25 +270,30 @@ type InsertBatchReversalsParams struct {
 	Ids     []uuid.UUID
 }
 
+type InsertBatchReversalsRow struct {
+	Line       int32
+	ReversalID uuid.UUID
+}
+
 // InsertBatchReversals makes a reversal, under the given id, of each of the given
 // returns whose payment can be reversed, and gives it to the item. It returns
 // those it made. It leaves out, without an error, a payment that is being reversed
 // or was. Loans and payments are held, in the order in which whoever posts takes
 // them, so that a payment that is reversed at this moment is seen to be.
 // Who named the payment asks for the reversal, or else who sent the file.
-func (q *Queries) InsertBatchReversals(ctx context.Context, arg InsertBatchReversalsParams) ([]uuid.UUID, error) {
+func (q *Queries) InsertBatchReversals(ctx context.Context, arg InsertBatchReversalsParams) ([]InsertBatchReversalsRow, error) {
 	rows, err := q.db.Query(ctx, insertBatchReversals, arg.BatchID, arg.Lines, arg.Ids)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []uuid.UUID{}
+	items := []InsertBatchReversalsRow{}
 	for rows.Next() {
-		var reversal_id uuid.UUID
-		if err := rows.Scan(&reversal_id); err != nil {
+		var i InsertBatchReversalsRow
+		if err := rows.Scan(&i.Line, &i.ReversalID); err != nil {
 			return nil, err
 		}
-		items = append(items, reversal_id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -675,8 +680,10 @@ func (q *Queries) ListReturnedPaymentsToPost(ctx context.Context, arg ListReturn
 }
 
 const lockBatchReturns = `-- name: LockBatchReturns :many
-SELECT i.line FROM payment_batch_items i
+SELECT i.line, p.status AS payment_status, l.status AS loan_status
+FROM payment_batch_items i
 JOIN payments p ON p.id = i.returned_payment_id
+JOIN loans l ON l.id = p.loan_id
 WHERE i.batch_id = $1 AND i.line BETWEEN $2 AND $3
   AND i.status = 'stored' AND i.reversal_id IS NULL AND p.status <> 'received'
 ORDER BY i.line
@@ -690,21 +697,27 @@ type LockBatchReturnsParams struct {
 	LastLine  int32
 }
 
+type LockBatchReturnsRow struct {
+	Line          int32
+	PaymentStatus PaymentStatus
+	LoanStatus    LoanStatus
+}
+
 // LockBatchReturns locks the returns on a range of a batch's lines that have no
 // reversal yet and whose payments no longer wait to be posted.
-func (q *Queries) LockBatchReturns(ctx context.Context, arg LockBatchReturnsParams) ([]int32, error) {
+func (q *Queries) LockBatchReturns(ctx context.Context, arg LockBatchReturnsParams) ([]LockBatchReturnsRow, error) {
 	rows, err := q.db.Query(ctx, lockBatchReturns, arg.BatchID, arg.FirstLine, arg.LastLine)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []int32{}
+	items := []LockBatchReturnsRow{}
 	for rows.Next() {
-		var line int32
-		if err := rows.Scan(&line); err != nil {
+		var i LockBatchReturnsRow
+		if err := rows.Scan(&i.Line, &i.PaymentStatus, &i.LoanStatus); err != nil {
 			return nil, err
 		}
-		items = append(items, line)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -948,19 +961,22 @@ func (q *Queries) MarkBatchReturnResolved(ctx context.Context, arg MarkBatchRetu
 const markBatchReturnsRefused = `-- name: MarkBatchReturnsRefused :exec
 UPDATE payment_batch_items i
 SET status = CASE WHEN i.resolved_at IS NULL THEN 'exception' ELSE 'rejected' END::payment_batch_item_status,
-  reason = CASE WHEN p.status = 'rejected' THEN 'payment_rejected'
-    WHEN p.status = 'posted' AND l.status = 'archived' THEN 'loan_archived' ELSE 'already_reversed' END
-FROM payments p
-JOIN loans l ON l.id = p.loan_id
-WHERE i.batch_id = $1 AND i.line = ANY($2::integer[]) AND i.status = 'stored' AND i.reversal_id IS NULL
-  AND p.id = i.returned_payment_id
+  reason = r.reason
+FROM (SELECT unnest($2::integer[]) AS line, unnest($3::text[]) AS reason) r
+WHERE i.batch_id = $1 AND i.line = r.line AND i.status = 'stored' AND i.reversal_id IS NULL
 `
 
+type MarkBatchReturnsRefusedParams struct {
+	BatchID uuid.UUID
+	Lines   []int32
+	Reasons []string
+}
+
 // MarkBatchReturnsRefused makes exceptions of returns whose payments cannot be
-// reversed, and says why. One for which a person has named the payment is
-// rejected: it was an exception before.
-func (q *Queries) MarkBatchReturnsRefused(ctx context.Context, batchID uuid.UUID, lines []int32) error {
-	_, err := q.db.Exec(ctx, markBatchReturnsRefused, batchID, lines)
+// reversed. One for which a person has named the payment is rejected: it was an
+// exception before.
+func (q *Queries) MarkBatchReturnsRefused(ctx context.Context, arg MarkBatchReturnsRefusedParams) error {
+	_, err := q.db.Exec(ctx, markBatchReturnsRefused, arg.BatchID, arg.Lines, arg.Reasons)
 	return err
 }
 

@@ -9,8 +9,8 @@ import (
 	"loanserve/queries"
 )
 
-// Why a return is an exception from the start. Those that are found when its
-// payment is to be reversed are in queries/payment_batches.sql.
+// Why a return is an exception because it is not certain which payment it means.
+// Why that payment cannot be reversed is for jobs.RequestReversals to say.
 const (
 	exceptionUnknownPayment   = "unknown_payment"
 	exceptionAmountDiffers    = "amount_differs"

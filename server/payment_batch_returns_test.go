@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -387,4 +388,27 @@ func TestReturnsTakeTheScopeOfReversals(t *testing.T) {
 	refused(t, l.call(http.MethodPost, resolution,
 		`{"action":"reverse","payment_id":"0198f000-0000-7000-8000-000000000000"}`), http.StatusForbidden, "forbidden")
 	answer(t, l.call(http.MethodPost, resolution, `{"action":"close","note":"not ours"}`), 200)
+}
+
+// Whoever meets an exception finds its paragraph in docs/problems.md.
+func TestExceptionsAreExplained(t *testing.T) {
+	t.Parallel()
+
+	page, err := os.ReadFile("../docs/problems.md")
+	require.NoError(t, err)
+	found := 0
+	for path, pattern := range map[string]string{
+		"payment_batch_lines.go":     `exception\w+ += "(\w+)"`,
+		"payment_batch_returns.go":   `exception\w+ += "(\w+)"`,
+		"../jobs/reverse_returns.go": `refusal\w+ += "(\w+)"`,
+		"../jobs/posting.go":         `reasonLoanArchived += "(\w+)"`,
+	} {
+		source, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, reason := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(source), -1) {
+			found++
+			require.Contains(t, string(page), "\n## "+reason[1]+"\n", path)
+		}
+	}
+	require.Equal(t, 8, found)
 }
