@@ -210,6 +210,14 @@ FROM payment_reversals r
 WHERE r.id = $1 AND i.reversal_id = r.id AND i.status = 'stored'
   AND (r.posted_at IS NOT NULL OR r.refusal IS NOT NULL);
 
+-- MarkBatchItemsOfPosted is MarkBatchItemsPosted for payments of which the caller
+-- knows that they are posted, because it has done so: they are not looked up again.
+--
+-- name: MarkBatchItemsOfPosted :exec
+UPDATE payment_batch_items SET status = 'posted'
+WHERE batch_id = @batch_id AND line BETWEEN @first_line AND @last_line AND status = 'stored'
+  AND payment_id = ANY(@payment_ids::uuid[]);
+
 -- MarkBatchItemsPosted takes over what became of the payments of a range of a
 -- batch's lines.
 --

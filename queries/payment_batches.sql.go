@@ -869,6 +869,31 @@ func (q *Queries) MarkBatchItemEnded(ctx context.Context, arg MarkBatchItemEnded
 	return i, err
 }
 
+const markBatchItemsOfPosted = `-- name: MarkBatchItemsOfPosted :exec
+UPDATE payment_batch_items SET status = 'posted'
+WHERE batch_id = $1 AND line BETWEEN $2 AND $3 AND status = 'stored'
+  AND payment_id = ANY($4::uuid[])
+`
+
+type MarkBatchItemsOfPostedParams struct {
+	BatchID    uuid.UUID
+	FirstLine  int32
+	LastLine   int32
+	PaymentIds []uuid.UUID
+}
+
+// MarkBatchItemsOfPosted is MarkBatchItemsPosted for payments of which the caller
+// knows that they are posted, because it has done so: they are not looked up again.
+func (q *Queries) MarkBatchItemsOfPosted(ctx context.Context, arg MarkBatchItemsOfPostedParams) error {
+	_, err := q.db.Exec(ctx, markBatchItemsOfPosted,
+		arg.BatchID,
+		arg.FirstLine,
+		arg.LastLine,
+		arg.PaymentIds,
+	)
+	return err
+}
+
 const markBatchItemsPosted = `-- name: MarkBatchItemsPosted :exec
 UPDATE payment_batch_items i
 SET status = CASE WHEN p.status = 'rejected' THEN 'rejected' ELSE 'posted' END::payment_batch_item_status,
