@@ -86,6 +86,11 @@ func (b *bench) sendFile(ctx context.Context, base string, file []byte) (batch u
 // filePosted posts the file that fileStored left, in a worker as it ships, from
 // its start until the batch is finished.
 func (b *bench) filePosted(ctx context.Context) (float64, error) {
+	if b.batch == uuid.Nil {
+		if _, err := b.fileStored(ctx); err != nil {
+			return 0, err
+		}
+	}
 	metrics := jobs.NewMetrics(prometheus.NewRegistry(), b.log)
 	worker, err := jobs.NewWorker(b.pool, jobs.Config{PaymentWorkers: workers, Metrics: metrics, Log: b.log})
 	if err != nil {
@@ -100,6 +105,7 @@ func (b *bench) filePosted(ctx context.Context) (float64, error) {
 	if stopErr := worker.Stop(ctx); err == nil {
 		err = stopErr
 	}
+	b.batch = uuid.Nil
 	return float64(b.items) / took.Seconds(), err
 }
 
@@ -116,6 +122,7 @@ func (b *bench) fileToBooks(ctx context.Context) (float64, error) {
 		err = b.untilFinished(ctx)
 	}
 	took := time.Since(start)
+	b.batch = uuid.Nil
 	if stopErr := stop(); err == nil {
 		err = stopErr
 	}
