@@ -169,7 +169,7 @@ func refusalOfReturn(row *queries.LockBatchReturnsRow) string {
 	switch {
 	case row.PaymentStatus == queries.PaymentStatusRejected:
 		return refusalPaymentRejected
-	case row.PaymentStatus != queries.PaymentStatusPosted:
+	case row.PaymentStatus != queries.PaymentStatusPosted, row.ReturnedBefore:
 		return refusalAlreadyReversed
 	case row.LoanStatus == queries.LoanStatusArchived:
 		return refusalLoanArchived

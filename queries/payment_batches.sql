@@ -135,10 +135,15 @@ ORDER BY p.id
 LIMIT 10000;
 
 -- LockBatchReturns locks the returns on a range of a batch's lines that have no
--- reversal yet and whose payments no longer wait to be posted.
+-- reversal yet and whose payments no longer wait to be posted. Of a payment that
+-- counts again although a return reversed it, it says so, unless a person has
+-- named the payment for this one.
 --
 -- name: LockBatchReturns :many
-SELECT i.line, p.status AS payment_status, l.status AS loan_status
+SELECT i.line, p.status AS payment_status, l.status AS loan_status,
+  (i.resolved_at IS NULL AND EXISTS (
+    SELECT FROM payment_batch_items o WHERE o.returned_payment_id = p.id AND o.status = 'reversed'
+  ))::boolean AS returned_before
 FROM payment_batch_items i
 JOIN payments p ON p.id = i.returned_payment_id
 JOIN loans l ON l.id = p.loan_id

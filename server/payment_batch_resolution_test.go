@@ -114,3 +114,77 @@ func TestReturnsTakeTheScopeOfReversals(t *testing.T) {
 		`{"action":"reverse","payment_id":"0198f000-0000-7000-8000-000000000000"}`), http.StatusForbidden, "forbidden")
 	answer(t, l.call(http.MethodPost, resolution, `{"action":"close","note":"not ours"}`), 200)
 }
+
+// A bank's return was a mistake, and its reversal is undone: the same return in
+// another file does not take the payment out again. A person can.
+func TestReturnThatWasUndoneIsNotRepeated(t *testing.T) {
+	t.Parallel()
+
+	l := setupLive(t)
+	l.work(t)
+	boardNumber(t, l, "A-1")
+	w := l.sendACH("d", testdb.ACH{CreatedOn: "2026-01-15", DebitedOn: "2026-01-15", Debits: []testdb.ACHEntry{
+		{Trace: 1, Loan: "A-1", Cents: 100_00},
+	}})
+	answer(t, w, http.StatusAccepted)
+	l.finished(t, w.Header().Get("Location"))
+	file := testdb.ACH{CreatedOn: "2026-01-20", Returns: []testdb.ACHEntry{
+		{Trace: 11, Loan: "A-1", Cents: 100_00, Code: "R01", Original: 1},
+	}}
+	w = l.sendACH("r-1", file)
+	answer(t, w, http.StatusAccepted)
+	l.finished(t, w.Header().Get("Location"))
+	reversal := l.item(t, w.Header().Get("Location"), 3)["reversal_id"].(string)
+	l.reverse(t, "/v1/payment-reversals/"+reversal, `{"reason":"dishonored"}`)
+	require.Equal(t, queries.PaymentStatusPosted, l.paid(t, 1).Status)
+
+	file.Modifier = 'B'
+	w = l.sendACH("r-2", file)
+	answer(t, w, http.StatusAccepted)
+	where := w.Header().Get("Location")
+	l.finished(t, where)
+	item := l.item(t, where, 3)
+	require.Equal(t, []any{"exception", "already_reversed"}, []any{item["status"], item["reason"]})
+	require.Equal(t, queries.PaymentStatusPosted, l.paid(t, 1).Status)
+
+	answer(t, l.call(http.MethodPost, where+"/items/3/resolution",
+		fmt.Sprintf(`{"action":"reverse","payment_id":%q}`, l.paid(t, 1).ID)), 200)
+	require.Equal(t, map[string]int{"reversed": 1}, counts(t, l.finished(t, where)))
+	require.Equal(t, queries.PaymentStatusReversed, l.paid(t, 1).Status)
+	requireSoundBooks(t, l)
+}
+
+// What a bank sends back waits for nobody's approval. A wish that does is in its
+// way, and when that is refused a person says that the bank was right.
+func TestReturnsNeedNoApproval(t *testing.T) {
+	t.Parallel()
+
+	l := setupLive(t, withApproval)
+	l.work(t)
+	boardNumber(t, l, "A-1")
+	w := l.sendACH("d", testdb.ACH{CreatedOn: "2026-01-15", DebitedOn: "2026-01-15", Debits: []testdb.ACHEntry{
+		{Trace: 1, Loan: "A-1", Cents: 100_00}, {Trace: 2, Loan: "A-1", Cents: 200_00},
+	}})
+	answer(t, w, http.StatusAccepted)
+	l.finished(t, w.Header().Get("Location"))
+	pending := l.ask("/v1/payments/"+l.paid(t, 2).ID.String()+"/reversals", `{"reason":"stop"}`)
+	require.Equal(t, "pending_approval", answer(t, pending, http.StatusAccepted)["status"])
+
+	w = l.sendACH("r", testdb.ACH{CreatedOn: "2026-01-20", Returns: []testdb.ACHEntry{
+		{Trace: 11, Loan: "A-1", Cents: 100_00, Code: "R01", Original: 1},
+		{Trace: 12, Loan: "A-1", Cents: 200_00, Code: "R01", Original: 2},
+	}})
+	answer(t, w, http.StatusAccepted)
+	where := w.Header().Get("Location")
+	require.Equal(t, map[string]int{"reversed": 1, "exception": 1}, counts(t, l.finished(t, where)))
+	resolve := func() *httptest.ResponseRecorder {
+		return l.call(http.MethodPost, where+"/items/5/resolution",
+			fmt.Sprintf(`{"action":"reverse","payment_id":%q}`, l.paid(t, 2).ID))
+	}
+	refused(t, resolve(), http.StatusConflict, "conflict")
+	checker := l.as(l.newToken(t, server.ScopePaymentsApprove))
+	answer(t, checker.call(http.MethodPost, pending.Header().Get("Location")+"/refusal", `{"note":"no"}`), 200)
+	answer(t, resolve(), 200)
+	require.Equal(t, map[string]int{"reversed": 2}, counts(t, l.finished(t, where)))
+	requireReturnsTie(t, l)
+}
