@@ -106,10 +106,10 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		Workers:      workers,
 		PeriodicJobs: c.periodicJobs(),
 		Queues: map[string]river.QueueConfig{
-			QueuePayments: {MaxWorkers: c.PaymentWorkers},
-			QueueBatches:  {MaxWorkers: batchWorkers},
-			QueueCycle:    {MaxWorkers: cycleWorkers},
-
+			QueuePayments:     {MaxWorkers: c.PaymentWorkers},
+			QueueCorrections:  {MaxWorkers: correctionWorkers},
+			QueueBatches:      {MaxWorkers: batchWorkers},
+			QueueCycle:        {MaxWorkers: cycleWorkers},
 			QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
 		},
 		RetryPolicy:          retryPolicy{},
