@@ -68,7 +68,7 @@ type tokenTable struct {
 
 // Principal is who makes a request.
 type Principal struct {
-	ID        string // "token:12" or "user:7": stable, recorded with whatever it causes
+	ID        string // "token:12", "user:7" or "oidc:<subject>": stable, recorded with whatever it causes
 	Name      string // for people
 	Scopes    []string
 	UserID    int64 // of a person, or of the owner of a token; 0 where there is none

@@ -160,3 +160,16 @@ func StoredRow(row queries.Payment) Stored { return stored{row: row, err: nil} }
 
 // ColumnsOf turns payments into columns.
 var ColumnsOf = columnsOf
+
+// AskEvery and AskBurst bound the questions to a provider of access tokens.
+const (
+	AskEvery = askEvery
+	AskBurst = askBurst
+)
+
+// AgeKeys makes the keys of the provider as old as they get.
+func AgeKeys(s *Server) {
+	s.oidc.keys.mu.Lock()
+	defer s.oidc.keys.mu.Unlock()
+	s.oidc.keys.since = s.oidc.keys.since.Add(-keysLast)
+}

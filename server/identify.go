@@ -47,6 +47,9 @@ func (s *Server) identify(r *http.Request) (Principal, error) {
 	if strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(credentials, string(sessionPrefix)) {
 		return s.session(r.Context(), credentials)
 	}
+	if s.oidc != nil && strings.EqualFold(scheme, "Bearer") && accessTokenShape.MatchString(credentials) {
+		return s.oidc.principal(r.Context(), credentials)
+	}
 	return s.tokens.principal(r.Context(), authorization)
 }
 

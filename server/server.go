@@ -44,6 +44,8 @@ type Options struct {
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed.
 	// Without any, the client's address is the peer's.
 	TrustedProxies []netip.Prefix
+	// OIDC is the provider whose access tokens are taken; none where it is zero.
+	OIDC OIDC
 	// PasswordCost is what hashing a password costs; zero is the default.
 	PasswordCost PasswordCost
 	// TimeZone is where the deployment is at home; UTC where it is nil.
@@ -62,6 +64,7 @@ type Server struct {
 	log       *slog.Logger
 	metrics   metrics
 	tokens    *tokenCache
+	oidc      *accessTokens // nil where no provider is known
 	events    *eventLog
 	passwords *passwords
 	receiving receiving
@@ -90,6 +93,9 @@ func New(o Options) (*Server, error) {
 	s.db, s.q, s.jobs = o.DB, q, o.Jobs
 	s.events.db = o.DB
 	s.passwords = newPasswords(o.PasswordCost)
+	if o.OIDC.Issuer != "" {
+		s.oidc = newAccessTokens(o.OIDC, q.InsertPrincipal)
+	}
 	s.routeSessions()
 	s.routeUsers()
 	s.routeUserAccess()
@@ -143,7 +149,8 @@ func humaConfig() huma.Config {
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.RejectUnknownQueryParameters = true
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		bearer: {Type: "http", Scheme: "bearer", Description: "A token of this program: loanserve_… or loansession_…"},
+		bearer: {Type: "http", Scheme: "bearer", Description: "A token of this program, loanserve_… " +
+			"or loansession_…, or an access token (RFC 9068) of the provider that the deployment knows."},
 		cookie: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A session, in a browser."},
 	}
 	return config

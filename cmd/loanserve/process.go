@@ -30,11 +30,13 @@ type processOptions struct {
 	listen      address // "" serves no API
 	// trustedProxies are those whose X-Forwarded-For is believed.
 	trustedProxies []netip.Prefix
-	adminListen    address
-	workers        int // 0 works no jobs
-	timeZone       *time.Location
-	cutOff         localday.Hour // of the API
-	closeDayAt     closeHour     // of the workers
+	// oidc is the provider whose access tokens the API takes, if any.
+	oidc        server.OIDC
+	adminListen address
+	workers     int // 0 works no jobs
+	timeZone    *time.Location
+	cutOff      localday.Hour // of the API
+	closeDayAt  closeHour     // of the workers
 	// housekeeping is how long what is purged by itself stays; nil purges nothing.
 	housekeeping *jobs.Housekeeping
 	stopTimeout  time.Duration
@@ -188,7 +190,7 @@ func (p *process) startAPI(ctx context.Context) (err error) {
 	p.api, err = server.New(server.Options{
 		DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry, TrustedProxies: p.trustedProxies,
 		ReversalApproval: p.reversalApproval, ChangeApproval: p.changeApproval,
-		TimeZone: p.timeZone, CutOff: p.cutOff,
+		TimeZone: p.timeZone, CutOff: p.cutOff, OIDC: p.oidc,
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"time"
 
 	"loanserve/internal/localday"
 	"loanserve/jobs"
+	"loanserve/server"
 )
 
 // serveCommand serves the API, and works jobs as well when asked to.
@@ -19,8 +21,22 @@ type serveCommand struct {
 	TrustedProxy []networkSetting `sep:"," placeholder:"NETWORK" setting:"LOANSERVE_TRUSTED_PROXIES" help:"Network of a proxy whose X-Forwarded-For is believed, such as 10.0.0.0/8, once for each; otherwise nobody's is."`
 	Workers      count            `default:"0" placeholder:"N" setting:"LOANSERVE_WORKERS" help:"Also work jobs in this process, N payments at the same time; none otherwise."`
 
+	OIDCIssuer   providerURL `name:"oidc-issuer" placeholder:"URL" setting:"LOANSERVE_OIDC_ISSUER" help:"OpenID provider whose access tokens (JWT, RFC 9068) are taken as bearer tokens, as they name it in iss; otherwise nobody's are."`
+	OIDCAudience string      `name:"oidc-audience" placeholder:"NAME" setting:"LOANSERVE_OIDC_AUDIENCE" help:"What aud of such a token has to name: this deployment, as the provider knows it."`
+	OIDCKeysURL  providerURL `name:"oidc-keys-url" placeholder:"URL" setting:"LOANSERVE_OIDC_KEYS_URL" help:"Where the provider's keys are (JWKS); otherwise where its metadata, below the issuer, say."`
+
 	ReversalApproval bool `setting:"LOANSERVE_REVERSAL_APPROVAL" help:"Reversals of payments wait until another principal than asked for them has approved."`
 	ChangeApproval   bool `setting:"LOANSERVE_CHANGE_APPROVAL" help:"Changes of rates and payments, and waivers of late charges, wait until another principal than asked for them has approved."`
+}
+
+var errOIDC = errors.New("--oidc-issuer and --oidc-audience: one needs the other, and --oidc-keys-url needs both")
+
+// Validate implements kong.Validatable.
+func (s *serveCommand) Validate() error {
+	if (s.OIDCIssuer == "") != (s.OIDCAudience == "") || s.OIDCIssuer == "" && s.OIDCKeysURL != "" {
+		return errOIDC
+	}
+	return nil
 }
 
 // Run implements the command.
@@ -28,6 +44,9 @@ func (s *serveCommand) Run(ctx context.Context, p *program, c *cli) error {
 	o := s.options(p.logger(c, slog.LevelDebug))
 	o.listen, o.cutOff, o.workers = s.Listen, localday.Hour(s.CutOff), int(s.Workers)
 	o.reversalApproval, o.changeApproval = s.ReversalApproval, s.ChangeApproval
+	o.oidc = server.OIDC{
+		Issuer: string(s.OIDCIssuer), Audience: s.OIDCAudience, KeysURL: string(s.OIDCKeysURL),
+	}
 	for _, n := range s.TrustedProxy {
 		o.trustedProxies = append(o.trustedProxies, netip.Prefix(n))
 	}

@@ -74,6 +74,18 @@ func TestReversalApprovalIsOffUnlessAskedFor(t *testing.T) {
 	require.Contains(t, got.stderr, name)
 }
 
+func TestNoProviderIsKnownUnlessOneIsSet(t *testing.T) {
+	t.Parallel()
+
+	env := environment{"DATABASE_URL": "postgres://x/y"}
+	require.Empty(t, parsed(t, env, "serve").Serve.OIDCIssuer)
+	env["LOANSERVE_OIDC_ISSUER"], env["LOANSERVE_OIDC_AUDIENCE"] = "https://id.example.com", "loans"
+	got := parsed(t, env, "serve", "--oidc-keys-url", "https://id.example.com/keys").Serve
+	require.Equal(t, providerURL("https://id.example.com"), got.OIDCIssuer)
+	require.Equal(t, "loans", got.OIDCAudience)
+	require.Equal(t, providerURL("https://id.example.com/keys"), got.OIDCKeysURL)
+}
+
 func TestDaysAreClosedUnlessThatIsOff(t *testing.T) {
 	t.Parallel()
 

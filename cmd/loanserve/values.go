@@ -114,6 +114,15 @@ func (n *networkSetting) UnmarshalText(text []byte) error {
 	return err
 }
 
+// providerURL is a URL of an OpenID provider.
+type providerURL string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *providerURL) UnmarshalText(text []byte) error {
+	*u = providerURL(text)
+	return server.CheckProviderURL(string(text))
+}
+
 // retention is how long attempts to log in are kept: no shorter than the throttle
 // counts them.
 type retention lifetime
