@@ -36,7 +36,7 @@ type approveLoanChangeInput struct {
 }
 
 func (s *Server) approveLoanChange(ctx context.Context, in *approveLoanChangeInput) (*changeLoanOutput, error) {
-	d := decision{approved: true, by: PrincipalOf(ctx).ID, note: ""}
+	d := decisionOf(ctx, true, "")
 	if in.Body != nil {
 		d.note = in.Body.Note
 	}
@@ -58,7 +58,7 @@ type refuseLoanChangeOutput struct {
 }
 
 func (s *Server) refuseLoanChange(ctx context.Context, in *refuseLoanChangeInput) (*refuseLoanChangeOutput, error) {
-	d := decision{approved: false, by: PrincipalOf(ctx).ID, note: in.Body.Note}
+	d := decisionOf(ctx, false, in.Body.Note)
 	row, replayed, err := s.decideLoanChange(ctx, in.ChangeID, d)
 	if err != nil {
 		return nil, err
@@ -81,8 +81,12 @@ func (s *Server) decideLoanChange(
 		if err != nil {
 			return fmt.Errorf("lock loan change: %w", err)
 		}
+		person, err := personBehind(ctx, q, row.RequestedBy)
+		if err != nil {
+			return err
+		}
 		replayed, err = d.check(asked{
-			status: string(row.Status), requestedBy: row.RequestedBy,
+			status: string(row.Status), requestedBy: row.RequestedBy, person: person,
 			decidedBy: row.DecidedBy, decisionNote: row.DecisionNote,
 		})
 		if err != nil || replayed != "" {

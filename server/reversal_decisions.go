@@ -36,7 +36,7 @@ type approveReversalInput struct {
 }
 
 func (s *Server) approveReversal(ctx context.Context, in *approveReversalInput) (*reversePaymentOutput, error) {
-	d := decision{approved: true, by: PrincipalOf(ctx).ID, note: ""}
+	d := decisionOf(ctx, true, "")
 	if in.Body != nil {
 		d.note = in.Body.Note
 	}
@@ -58,7 +58,7 @@ type refuseReversalOutput struct {
 }
 
 func (s *Server) refuseReversal(ctx context.Context, in *refuseReversalInput) (*refuseReversalOutput, error) {
-	d := decision{approved: false, by: PrincipalOf(ctx).ID, note: in.Body.Note}
+	d := decisionOf(ctx, false, in.Body.Note)
 	row, replayed, err := s.decideReversal(ctx, in.ReversalID, d)
 	if err != nil {
 		return nil, err
@@ -81,8 +81,12 @@ func (s *Server) decideReversal(
 		if err != nil {
 			return fmt.Errorf("lock reversal: %w", err)
 		}
+		person, err := personBehind(ctx, q, row.RequestedBy)
+		if err != nil {
+			return err
+		}
 		replayed, err = d.check(asked{
-			status: string(row.Status), requestedBy: row.RequestedBy,
+			status: string(row.Status), requestedBy: row.RequestedBy, person: person,
 			decidedBy: row.DecidedBy, decisionNote: row.DecisionNote,
 		})
 		if err != nil || replayed != "" {
