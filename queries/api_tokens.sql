@@ -1,9 +1,18 @@
--- InsertAPIToken stores a token's hash.
+-- InsertAPIToken stores a token's hash. It returns no row when who asks has used
+-- the idempotency key before.
 --
 -- name: InsertAPIToken :one
-INSERT INTO api_tokens (name, token_hash, scopes, expires_at, user_id, cidrs)
-VALUES (@name, @token_hash, @scopes, @expires_at, @user_id, coalesce(@cidrs::cidr[], '{}'))
+INSERT INTO api_tokens (name, token_hash, scopes, expires_at, user_id, cidrs, requested_by, idempotency_key, request_hash)
+VALUES (@name, @token_hash, @scopes, @expires_at, @user_id, coalesce(@cidrs::cidr[], '{}'), @requested_by,
+  @idempotency_key, @request_hash)
+ON CONFLICT (requested_by, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 RETURNING *;
+
+-- GetAPITokenByKey returns the token that was asked for under the key.
+--
+-- name: GetAPITokenByKey :one
+SELECT * FROM api_tokens
+WHERE requested_by = @requested_by::text AND idempotency_key = @idempotency_key::text;
 
 -- GetAPIToken returns one token, whatever its state.
 --
@@ -25,10 +34,13 @@ WHERE t.id = $1;
 -- name: ListUserAPITokens :many
 SELECT * FROM api_tokens WHERE user_id = $1 ORDER BY id LIMIT 10000;
 
--- ListAPITokens returns all tokens, the oldest first.
+-- ListAPITokens returns tokens after the given id, the oldest first, at most
+-- row_limit of them: those of one user or, for the user 0, all of them.
 --
 -- name: ListAPITokens :many
-SELECT * FROM api_tokens ORDER BY id LIMIT 10000;
+SELECT * FROM api_tokens
+WHERE id > @after_id AND (@user_id::bigint = 0 OR user_id = @user_id::bigint)
+ORDER BY id LIMIT @row_limit;
 
 -- MarkAPITokenRevoked ends a token, once. It returns no row when the token does
 -- not exist or was revoked before.

@@ -12,7 +12,7 @@ import (
 )
 
 const getAPIToken = `-- name: GetAPIToken :one
-SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs FROM api_tokens WHERE id = $1
+SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs, requested_by, idempotency_key, request_hash FROM api_tokens WHERE id = $1
 `
 
 // GetAPIToken returns one token, whatever its state.
@@ -30,12 +30,42 @@ func (q *Queries) GetAPIToken(ctx context.Context, id int64) (ApiToken, error) {
 		&i.LastUsedAt,
 		&i.UserID,
 		&i.Cidrs,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+	)
+	return i, err
+}
+
+const getAPITokenByKey = `-- name: GetAPITokenByKey :one
+SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs, requested_by, idempotency_key, request_hash FROM api_tokens
+WHERE requested_by = $1::text AND idempotency_key = $2::text
+`
+
+// GetAPITokenByKey returns the token that was asked for under the key.
+func (q *Queries) GetAPITokenByKey(ctx context.Context, requestedBy string, idempotencyKey string) (ApiToken, error) {
+	row := q.db.QueryRow(ctx, getAPITokenByKey, requestedBy, idempotencyKey)
+	var i ApiToken
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.TokenHash,
+		&i.Scopes,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.LastUsedAt,
+		&i.UserID,
+		&i.Cidrs,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
 	)
 	return i, err
 }
 
 const getAPITokenWithOwner = `-- name: GetAPITokenWithOwner :one
-SELECT t.id, t.name, t.token_hash, t.scopes, t.created_at, t.expires_at, t.revoked_at, t.last_used_at, t.user_id, t.cidrs, (u.disabled_at IS NOT NULL)::boolean AS owner_disabled,
+SELECT t.id, t.name, t.token_hash, t.scopes, t.created_at, t.expires_at, t.revoked_at, t.last_used_at, t.user_id, t.cidrs, t.requested_by, t.idempotency_key, t.request_hash, (u.disabled_at IS NOT NULL)::boolean AS owner_disabled,
   ARRAY(SELECT r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id
     WHERE ur.user_id = t.user_id ORDER BY r.id)::text[] AS owner_roles
 FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id
@@ -64,6 +94,9 @@ func (q *Queries) GetAPITokenWithOwner(ctx context.Context, id int64) (GetAPITok
 		&i.ApiToken.LastUsedAt,
 		&i.ApiToken.UserID,
 		&i.ApiToken.Cidrs,
+		&i.ApiToken.RequestedBy,
+		&i.ApiToken.IdempotencyKey,
+		&i.ApiToken.RequestHash,
 		&i.OwnerDisabled,
 		&i.OwnerRoles,
 	)
@@ -71,21 +104,27 @@ func (q *Queries) GetAPITokenWithOwner(ctx context.Context, id int64) (GetAPITok
 }
 
 const insertAPIToken = `-- name: InsertAPIToken :one
-INSERT INTO api_tokens (name, token_hash, scopes, expires_at, user_id, cidrs)
-VALUES ($1, $2, $3, $4, $5, coalesce($6::cidr[], '{}'))
-RETURNING id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs
+INSERT INTO api_tokens (name, token_hash, scopes, expires_at, user_id, cidrs, requested_by, idempotency_key, request_hash)
+VALUES ($1, $2, $3, $4, $5, coalesce($6::cidr[], '{}'), $7,
+  $8, $9)
+ON CONFLICT (requested_by, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+RETURNING id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs, requested_by, idempotency_key, request_hash
 `
 
 type InsertAPITokenParams struct {
-	Name      string
-	TokenHash []byte
-	Scopes    []string
-	ExpiresAt *time.Time
-	UserID    *int64
-	Cidrs     []netip.Prefix
+	Name           string
+	TokenHash      []byte
+	Scopes         []string
+	ExpiresAt      *time.Time
+	UserID         *int64
+	Cidrs          []netip.Prefix
+	RequestedBy    *string
+	IdempotencyKey *string
+	RequestHash    []byte
 }
 
-// InsertAPIToken stores a token's hash.
+// InsertAPIToken stores a token's hash. It returns no row when who asks has used
+// the idempotency key before.
 func (q *Queries) InsertAPIToken(ctx context.Context, arg InsertAPITokenParams) (ApiToken, error) {
 	row := q.db.QueryRow(ctx, insertAPIToken,
 		arg.Name,
@@ -94,6 +133,9 @@ func (q *Queries) InsertAPIToken(ctx context.Context, arg InsertAPITokenParams) 
 		arg.ExpiresAt,
 		arg.UserID,
 		arg.Cidrs,
+		arg.RequestedBy,
+		arg.IdempotencyKey,
+		arg.RequestHash,
 	)
 	var i ApiToken
 	err := row.Scan(
@@ -107,17 +149,29 @@ func (q *Queries) InsertAPIToken(ctx context.Context, arg InsertAPITokenParams) 
 		&i.LastUsedAt,
 		&i.UserID,
 		&i.Cidrs,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
 	)
 	return i, err
 }
 
 const listAPITokens = `-- name: ListAPITokens :many
-SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs FROM api_tokens ORDER BY id LIMIT 10000
+SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs, requested_by, idempotency_key, request_hash FROM api_tokens
+WHERE id > $1 AND ($2::bigint = 0 OR user_id = $2::bigint)
+ORDER BY id LIMIT $3
 `
 
-// ListAPITokens returns all tokens, the oldest first.
-func (q *Queries) ListAPITokens(ctx context.Context) ([]ApiToken, error) {
-	rows, err := q.db.Query(ctx, listAPITokens)
+type ListAPITokensParams struct {
+	AfterID  int64
+	UserID   int64
+	RowLimit int32
+}
+
+// ListAPITokens returns tokens after the given id, the oldest first, at most
+// row_limit of them: those of one user or, for the user 0, all of them.
+func (q *Queries) ListAPITokens(ctx context.Context, arg ListAPITokensParams) ([]ApiToken, error) {
+	rows, err := q.db.Query(ctx, listAPITokens, arg.AfterID, arg.UserID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +190,9 @@ func (q *Queries) ListAPITokens(ctx context.Context) ([]ApiToken, error) {
 			&i.LastUsedAt,
 			&i.UserID,
 			&i.Cidrs,
+			&i.RequestedBy,
+			&i.IdempotencyKey,
+			&i.RequestHash,
 		); err != nil {
 			return nil, err
 		}
@@ -148,7 +205,7 @@ func (q *Queries) ListAPITokens(ctx context.Context) ([]ApiToken, error) {
 }
 
 const listUserAPITokens = `-- name: ListUserAPITokens :many
-SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs FROM api_tokens WHERE user_id = $1 ORDER BY id LIMIT 10000
+SELECT id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs, requested_by, idempotency_key, request_hash FROM api_tokens WHERE user_id = $1 ORDER BY id LIMIT 10000
 `
 
 // ListUserAPITokens returns the tokens that belong to a user, the oldest first.
@@ -172,6 +229,9 @@ func (q *Queries) ListUserAPITokens(ctx context.Context, userID *int64) ([]ApiTo
 			&i.LastUsedAt,
 			&i.UserID,
 			&i.Cidrs,
+			&i.RequestedBy,
+			&i.IdempotencyKey,
+			&i.RequestHash,
 		); err != nil {
 			return nil, err
 		}
@@ -184,7 +244,7 @@ func (q *Queries) ListUserAPITokens(ctx context.Context, userID *int64) ([]ApiTo
 }
 
 const markAPITokenRevoked = `-- name: MarkAPITokenRevoked :one
-UPDATE api_tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs
+UPDATE api_tokens SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING id, name, token_hash, scopes, created_at, expires_at, revoked_at, last_used_at, user_id, cidrs, requested_by, idempotency_key, request_hash
 `
 
 // MarkAPITokenRevoked ends a token, once. It returns no row when the token does
@@ -203,6 +263,9 @@ func (q *Queries) MarkAPITokenRevoked(ctx context.Context, id int64) (ApiToken, 
 		&i.LastUsedAt,
 		&i.UserID,
 		&i.Cidrs,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
 	)
 	return i, err
 }

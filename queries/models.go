@@ -938,16 +938,19 @@ func AllRunStatusValues() []RunStatus {
 }
 
 type ApiToken struct {
-	ID         int64
-	Name       string
-	TokenHash  []byte
-	Scopes     []string
-	CreatedAt  time.Time
-	ExpiresAt  *time.Time
-	RevokedAt  *time.Time
-	LastUsedAt *time.Time
-	UserID     *int64
-	Cidrs      []netip.Prefix
+	ID             int64
+	Name           string
+	TokenHash      []byte
+	Scopes         []string
+	CreatedAt      time.Time
+	ExpiresAt      *time.Time
+	RevokedAt      *time.Time
+	LastUsedAt     *time.Time
+	UserID         *int64
+	Cidrs          []netip.Prefix
+	RequestedBy    *string
+	IdempotencyKey *string
+	RequestHash    []byte
 }
 
 type ArmTerm struct {

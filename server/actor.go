@@ -17,14 +17,15 @@ type Actor struct {
 
 	Address   netip.Addr // invalid where there is none
 	RequestID string     // "" where there is none
+
+	request *request // nil where there is none
 }
 
 // Operator is whoever calls the program at the command line, and so has the
 // database itself.
 var Operator = Actor{Principal: Principal{ID: "command", Name: "an operator at the command line"}}
 
-// actorOf returns who makes the request that ctx belongs to, and notes that an
-// event of its own tells of it.
+// actorOf returns who makes the request that ctx belongs to.
 func actorOf(ctx context.Context) Actor {
 	return actorFor(ctx, PrincipalOf(ctx))
 }
@@ -34,8 +35,7 @@ func actorOf(ctx context.Context) Actor {
 func actorFor(ctx context.Context, p Principal) Actor {
 	a := Actor{Principal: p, Address: middleware.GetClientIPAddr(ctx)}
 	if r := requestOf(ctx); r != nil {
-		a.RequestID = r.id
-		r.told = true
+		a.RequestID, a.request = r.id, r
 		r.principal = &p
 	}
 	return a
@@ -51,6 +51,7 @@ type target struct {
 func targetOf(u queries.User) target { return target{id: u.ID, name: u.Name} }
 
 // tell adds an event to the audit trail, in the transaction of what it tells of.
+// Where that commits, nothing more is told of the request.
 func (a Actor) tell(ctx context.Context, q *queries.Queries, kind string, t target, details map[string]any) error {
 	if details == nil {
 		details = map[string]any{}
@@ -80,6 +81,9 @@ func (a Actor) tell(ctx context.Context, q *queries.Queries, kind string, t targ
 	}
 	if err := q.InsertAuthEvent(ctx, arg); err != nil {
 		return fmt.Errorf("insert event %s: %w", kind, err)
+	}
+	if a.request != nil {
+		a.request.told = true
 	}
 	return nil
 }

@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"loanserve/queries"
 )
 
-// CreateToken stores a token and tells the audit trail of it.
+// CreateToken stores a token and tells the audit trail of it. It returns
+// errKeyTaken when the actor has used the idempotency key before.
 func CreateToken(
 	ctx context.Context, tx pgx.Tx, actor Actor, arg queries.InsertAPITokenParams,
 ) (queries.ApiToken, error) {
 	q := queries.New(tx)
 	row, err := q.InsertAPIToken(ctx, arg)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return row, errKeyTaken
+	}
 	if err != nil {
 		return row, fmt.Errorf("insert token: %w", err)
 	}
@@ -45,6 +50,9 @@ func tellOfToken(ctx context.Context, q *queries.Queries, actor Actor, kind stri
 		networks[i] = n.String()
 	}
 	details := map[string]any{"token_id": row.ID, "name": row.Name, "scopes": row.Scopes, "cidrs": networks}
+	if row.ExpiresAt != nil {
+		details["expires_at"] = row.ExpiresAt.UTC().Format(time.RFC3339)
+	}
 	var about target
 	if row.UserID != nil {
 		owner, err := q.GetUser(ctx, *row.UserID)

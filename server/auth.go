@@ -55,7 +55,8 @@ var Scopes = map[string]string{
 	ScopeUsersWrite:      "Add, disable and delete users, and change their roles, networks and passwords.",
 	ScopeAuditRead:       "Read the audit trail.",
 	ScopeHousekeepingRun: "Delete ended sessions and old login attempts.",
-	ScopeSelf:            "Read and end one's own sessions, and change one's own password.",
+	ScopeSelf: "Read and end one's own sessions, change one's own password, and make, list and revoke " +
+		"one's own tokens.",
 }
 
 // tokenTable is what authentication needs of the table of tokens.
@@ -231,6 +232,13 @@ func (c *tokenCache) get(ctx context.Context, id int64, now time.Time) (foundTok
 	}
 	c.found[id] = token
 	return token, nil
+}
+
+// forget has the token read anew when it is next used.
+func (c *tokenCache) forget(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.found, id)
 }
 
 // markUsed records the use of a token behind the request's back.

@@ -173,3 +173,10 @@ func AgeKeys(s *Server) {
 	defer s.oidc.keys.mu.Unlock()
 	s.oidc.keys.since = s.oidc.keys.since.Add(-keysLast)
 }
+
+// ForgetTokens has every token read anew.
+func ForgetTokens(s *Server) {
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	clear(s.tokens.found)
+}

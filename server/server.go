@@ -99,6 +99,7 @@ func New(o Options) (*Server, error) {
 	s.routeSessions()
 	s.routeUsers()
 	s.routeUserAccess()
+	s.routeTokens()
 	s.routeAuthEvents()
 	s.receiving = receiving{zone: cmp.Or(o.TimeZone, time.UTC), cutOff: o.CutOff}
 	s.routeLoans()

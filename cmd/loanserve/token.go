@@ -91,7 +91,7 @@ func (t *tokenCreateCommand) Run(ctx context.Context, p *program) error {
 	secret := server.NewTokenSecret()
 	arg := queries.InsertAPITokenParams{
 		Name: t.Name, TokenHash: server.HashTokenSecret(secret), Scopes: slices.Compact(t.Scope), ExpiresAt: nil,
-		UserID: nil, Cidrs: nil,
+		UserID: nil, Cidrs: nil, RequestedBy: &server.Operator.ID, IdempotencyKey: nil, RequestHash: nil,
 	}
 	if t.ExpiresIn > 0 {
 		at := time.Now().UTC().Add(time.Duration(t.ExpiresIn)).Truncate(time.Second)
@@ -137,7 +137,10 @@ func (t *tokenListCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer pool.Close()
-	rows, err := queries.New(pool).ListAPITokens(ctx)
+	const everybody, most = 0, 10_000
+	rows, err := queries.New(pool).ListAPITokens(ctx, queries.ListAPITokensParams{
+		AfterID: 0, UserID: everybody, RowLimit: most,
+	})
 	if err != nil {
 		return fmt.Errorf("list tokens: %w", err)
 	}
