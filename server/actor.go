@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-json-experiment/json"
 
 	"loanserve/queries"
@@ -33,7 +32,7 @@ func actorOf(ctx context.Context) Actor {
 // actorFor is actorOf for a request of which the operation itself has found out
 // who makes it.
 func actorFor(ctx context.Context, p Principal) Actor {
-	a := Actor{Principal: p, Address: middleware.GetClientIPAddr(ctx)}
+	a := Actor{Principal: p, Address: peerOf(ctx)}
 	if r := requestOf(ctx); r != nil {
 		a.RequestID, a.request = r.id, r
 		r.principal = &p

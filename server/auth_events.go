@@ -1,36 +1,23 @@
 package server
 
 import (
-	"context"
-	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5/middleware"
-	"github.com/go-json-experiment/json"
-	"github.com/jackc/pgx/v5"
-	"github.com/prometheus/client_golang/prometheus"
-
-	"loanserve/jobs"
-	"loanserve/queries"
 )
 
-// The audit trail is written in two ways. What changes people, roles, sessions
-// and tokens is told in the transaction that does it (Actor.tell). Every other
-// request that changes something, and every refused one, is told by the event
-// log: gathered, and written a moment after the answer. What such a request has
-// changed is known without it, from rows that name their principal.
+// The audit trail is written in three ways. What changes people, roles, sessions
+// and tokens is told in the transaction that does it (Actor.tell). A request that
+// is refused or fails by its client's fault is told by the event log before it is
+// answered: such requests wait, and are written together. Every other request
+// that changes something is told a moment after its answer, for which payments
+// would otherwise wait; what it has changed is known without it, from rows that
+// name their principal.
 
-const (
-	// eventPause is how long events gather before they are written together.
-	eventPause = 100 * time.Millisecond
-	// maxEvents bounds those that wait. Beyond it they are lost, and counted.
-	maxEvents = 16384
-	// eventTimeout bounds the writing of one set, for which nobody waits.
-	eventTimeout = 10 * time.Second
-)
+// eventPatience is how long an answer waits for its event at most.
+const eventPatience = 2 * time.Second
 
 // The kinds of events about requests.
 const (
@@ -67,40 +54,31 @@ type alike struct {
 	details eventDetails
 }
 
-// eventLog gathers events and writes them.
-type eventLog struct {
-	db   jobs.DB // nil where there is no audit trail
-	log  *slog.Logger
-	lost prometheus.Counter
+// answering tells of a request that is refused, or that its client got wrong,
+// when the status is known and nothing of the answer is sent.
+type answering struct {
+	middleware.WrapResponseWriter
 
-	mu      sync.Mutex
-	waiting []*event
-	refused map[alike]*event // of those that wait
-	dropped int              // because too many wait
-	running bool
-	closed  chan struct{}
-	writer  sync.WaitGroup
+	tell func(status int) // nil once it has told
 }
 
-func newEventLog(log *slog.Logger, registerer prometheus.Registerer) *eventLog {
-	l := &eventLog{
-		log: log, refused: map[alike]*event{}, closed: make(chan struct{}),
-		lost: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "loanserve_auth_events_lost_total",
-			Help: "Events that could not be written to the audit trail, and are only in the log.",
-		}),
+// WriteHeader implements http.ResponseWriter.
+func (a *answering) WriteHeader(status int) {
+	if status >= http.StatusBadRequest && status < http.StatusInternalServerError && a.tell != nil {
+		a.tell(status)
+		a.tell = nil
 	}
-	registerer.MustRegister(l.lost)
-	return l
+	a.WrapResponseWriter.WriteHeader(status)
 }
 
 // observe tells of a request that was refused, or that may have changed
-// something.
-func (l *eventLog) observe(r *http.Request, req *request, route string, status int) {
+// something. Where it is not answered yet it returns when the event is written,
+// or cannot be in time.
+func (l *eventLog) observe(r *http.Request, req *request, status int, answered bool) {
 	e := &event{
 		at: time.Now(), kind: eventMade, actor: Principal{ID: nobody, Name: nobody},
-		ip: middleware.GetClientIPAddr(r.Context()), requestID: req.id, requests: 1,
-		details: eventDetails{Method: r.Method, Route: route, Status: status},
+		ip: peerOf(r.Context()), requestID: req.id, requests: 1,
+		details: eventDetails{Method: r.Method, Route: routeOf(r), Status: status},
 	}
 	if req.principal != nil {
 		e.actor = *req.principal
@@ -114,118 +92,15 @@ func (l *eventLog) observe(r *http.Request, req *request, route string, status i
 		req.told && status < http.StatusBadRequest:
 		return
 	}
-	l.add(e)
-}
-
-func (l *eventLog) add(e *event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	same := alike{actor: e.actor.ID, ip: e.ip, details: e.details}
-	if first := l.refused[same]; first != nil && e.kind == eventRefused {
-		first.requests++
+	over := l.add(e, !answered)
+	if over == nil {
 		return
 	}
-	if len(l.waiting) >= maxEvents {
-		l.dropped++
-		return
-	}
-	l.waiting = append(l.waiting, e)
-	if e.kind == eventRefused {
-		l.refused[same] = e
-	}
-	if !l.running {
-		l.running = true
-		l.writer.Go(l.write)
-	}
-}
-
-// write writes what waits until nothing does.
-func (l *eventLog) write() {
-	pause := time.NewTimer(eventPause)
-	defer pause.Stop()
-	for {
-		select {
-		case <-pause.C:
-		case <-l.closed:
-		}
-		l.mu.Lock()
-		events, dropped := l.waiting, l.dropped
-		l.waiting, l.dropped, l.refused = nil, 0, map[alike]*event{}
-		l.running = len(events) > 0
-		l.mu.Unlock()
-		if len(events) == 0 {
-			return
-		}
-		if dropped > 0 {
-			l.lose(dropped, "too many wait")
-		}
-		l.store(events)
-		pause.Reset(eventPause)
-	}
-}
-
-// store writes events, and tries once more where that fails: an actor may have
-// been deleted in the same moment.
-func (l *eventLog) store(events []*event) {
-	var arg queries.InsertAuthEventsParams
-	for _, e := range events {
-		details, err := json.Marshal(e.details)
-		if err != nil {
-			panic(err) // A struct of texts and a number: cannot happen.
-		}
-		ip := ""
-		if e.ip.IsValid() {
-			ip = e.ip.String()
-		}
-		arg.OccurredAt = append(arg.OccurredAt, e.at)
-		arg.Kind = append(arg.Kind, e.kind)
-		arg.Actor = append(arg.Actor, e.actor.ID)
-		arg.ActorName = append(arg.ActorName, e.actor.Name)
-		arg.ActorUserID = append(arg.ActorUserID, e.actor.UserID)
-		arg.Ip = append(arg.Ip, ip)
-		arg.RequestID = append(arg.RequestID, e.requestID)
-		arg.Requests = append(arg.Requests, e.requests)
-		arg.Details = append(arg.Details, string(details))
-	}
-	var err error
-	for range 2 {
-		if err = l.insert(arg); err == nil {
-			return
-		}
-	}
-	l.lose(len(events), err.Error())
-}
-
-// insert writes a set without waiting for the disk: should the database's
-// machine fail in the next moment, the requests themselves are safe.
-func (l *eventLog) insert(arg queries.InsertAuthEventsParams) error {
-	ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
-	defer cancel()
-	return pgx.BeginFunc(ctx, l.db, func(tx pgx.Tx) error {
-		q := queries.New(tx)
-		if err := q.SetAsynchronousCommit(ctx); err != nil {
-			return err
-		}
-		return q.InsertAuthEvents(ctx, arg)
-	})
-}
-
-// lose counts events that the audit trail will not have. The log has a line for
-// each of their requests.
-func (l *eventLog) lose(events int, why string) {
-	l.lost.Add(float64(events))
-	l.log.LogAttrs(context.Background(), slog.LevelError, "auth events lost",
-		slog.Int("events", events), slog.String("error", why))
-}
-
-// close writes what waits. What comes later is written as well.
-func (l *eventLog) close() {
-	l.mu.Lock()
+	patience := time.NewTimer(eventPatience)
+	defer patience.Stop()
 	select {
-	case <-l.closed:
-	default:
-		close(l.closed)
+	case <-over:
+	case <-patience.C:
+	case <-r.Context().Done(): // Nobody is there to be answered.
 	}
-	l.mu.Unlock()
-	l.writer.Wait()
 }

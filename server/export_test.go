@@ -180,3 +180,9 @@ func ForgetTokens(s *Server) {
 	defer s.tokens.mu.Unlock()
 	clear(s.tokens.found)
 }
+
+// EventRest and EventPatience are the event log's.
+const (
+	EventRest     = eventRest
+	EventPatience = eventPatience
+)

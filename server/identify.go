@@ -113,12 +113,17 @@ func elsewhere() *problem { return forbidden("This may not be used from your add
 // Where proxies say something that cannot be read there is none, and nobody is
 // let in.
 func clientAddress(ctx context.Context) (netip.Addr, error) {
-	address := middleware.GetClientIPAddr(ctx)
+	address := peerOf(ctx)
 	if !address.IsValid() {
 		return address, malformed("The address that the request comes from cannot be told.")
 	}
 	return address, nil
 }
+
+// peerOf returns the same where nobody is let in by it; it is invalid where it
+// cannot be told. Which of our interfaces a link-local address was seen on is no
+// part of it: PostgreSQL has no such addresses, and no network contains one.
+func peerOf(ctx context.Context) netip.Addr { return middleware.GetClientIPAddr(ctx).WithZone("") }
 
 // findClient is the middleware that finds out the client's address: the peer's
 // own, or where the peer is one of the trusted proxies, the last address in

@@ -49,7 +49,10 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		req := &request{id: requestID(r.Header.Get("X-Request-Id"))}
-		answer := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		answer := &answering{
+			WrapResponseWriter: middleware.NewWrapResponseWriter(w, r.ProtoMajor),
+			tell:               func(status int) { s.events.observe(r, req, status, false) },
+		}
 		answer.Header().Set("X-Request-Id", req.id)
 
 		// A writer that cannot set a deadline is a test's.
@@ -99,7 +102,7 @@ type panicError struct {
 func (e *panicError) Error() string { return "panic" }
 
 // record writes the log line and the measurement of a request.
-func (s *Server) record(w middleware.WrapResponseWriter, r *http.Request, req *request, took time.Duration) {
+func (s *Server) record(w *answering, r *http.Request, req *request, took time.Duration) {
 	status := w.Status()
 	if status == 0 {
 		status = http.StatusOK
@@ -107,12 +110,11 @@ func (s *Server) record(w middleware.WrapResponseWriter, r *http.Request, req *r
 	if errors.Is(r.Context().Err(), context.Canceled) && status >= http.StatusInternalServerError {
 		status = statusClientGone
 	}
-	route := chi.RouteContext(r.Context()).RoutePattern()
-	if route == "" {
-		route = "unmatched"
-	}
+	route := routeOf(r)
 	s.metrics.observe(r.Method, route, status, took)
-	s.events.observe(r, req, route, status)
+	if w.tell != nil {
+		s.events.observe(r, req, status, true)
+	}
 
 	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError {
@@ -139,6 +141,14 @@ func (s *Server) record(w middleware.WrapResponseWriter, r *http.Request, req *r
 		}
 	}
 	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// routeOf is the pattern of the path that the request was routed by.
+func routeOf(r *http.Request) string {
+	if route := chi.RouteContext(r.Context()).RoutePattern(); route != "" {
+		return route
+	}
+	return "unmatched"
 }
 
 // statusClientGone is recorded, never sent, when the client hung up before an

@@ -33,6 +33,7 @@ func TestProgram(t *testing.T) {
 
 	for name, test := range map[string]func(*testing.T, *program){
 		"crash":       testCrash,
+		"audit crash": testAuditCrash,
 		"file crash":  testFileCrash,
 		"idempotency": testIdempotency,
 		"hostile":     testHostile,
