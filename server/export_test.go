@@ -186,3 +186,10 @@ const (
 	EventRest     = eventRest
 	EventPatience = eventPatience
 )
+
+// NewAccessTokens verifies access tokens, and AccessTokenPrincipal says who comes
+// with one.
+var (
+	NewAccessTokens      = newAccessTokens
+	AccessTokenPrincipal = (*accessTokens).principal
+)

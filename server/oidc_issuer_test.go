@@ -35,7 +35,7 @@ type issuer struct {
 	signers map[string]crypto.Signer
 }
 
-func newIssuer(t *testing.T) *issuer {
+func newIssuer(t testing.TB) *issuer {
 	t.Helper()
 
 	i := &issuer{signers: map[string]crypto.Signer{}}
@@ -129,7 +129,7 @@ func signWith(t *testing.T, alg jose.SignatureAlgorithm, key any, kid, typ strin
 	return signText(t, alg, key, kid, typ, text)
 }
 
-func signText(t *testing.T, alg jose.SignatureAlgorithm, key any, kid, typ string, text []byte) string {
+func signText(t testing.TB, alg jose.SignatureAlgorithm, key any, kid, typ string, text []byte) string {
 	t.Helper()
 	o := (&jose.SignerOptions{}).WithHeader("kid", kid)
 	if typ != "" {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -261,4 +262,41 @@ func TestCheckProviderURL(t *testing.T) {
 	} {
 		require.Error(t, server.CheckProviderURL(bad), bad)
 	}
+}
+
+// Whatever the provider signs, who is let in has a name that can be stored and
+// scopes that there are, for this audience.
+func FuzzAccessToken(f *testing.F) {
+	i := newIssuer(f)
+	tokens := server.NewAccessTokens(server.OIDC{Issuer: i.URL, Audience: audience, KeysURL: i.URL + "/keys"},
+		func(context.Context, string, string) error { return nil })
+	claims := func(changes map[string]any) string {
+		text, err := json.Marshal(i.says(changes))
+		require.NoError(f, err)
+		return strings.ReplaceAll(string(text), i.URL, "ISSUER") // Its port is another every time.
+	}
+	f.Add(claims(map[string]any{"exp": 1e10}), "at+jwt")
+	f.Add(claims(map[string]any{"exp": 1e10, "aud": []string{"a", audience}, "nbf": 1}), "application/at+jwt")
+	f.Add(`{"iss":"ISSUER","ISS":"x","sub":null}`, "JWT")
+	f.Fuzz(func(t *testing.T, payload, typ string) {
+		payload = strings.ReplaceAll(payload, "ISSUER", i.URL)
+		token := signText(t, jose.ES256, i.signers["ec"], "ec", typ, []byte(payload))
+		p, err := server.AccessTokenPrincipal(tokens, t.Context(), token)
+		if err != nil {
+			return
+		}
+		var read struct {
+			Issuer   string `json:"iss"`
+			Audience any    `json:"aud"`
+			Expires  any    `json:"exp"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(payload), &read))
+		require.Equal(t, i.URL, read.Issuer)
+		require.Contains(t, read.Audience, audience)
+		require.NotNil(t, read.Expires)
+		require.Regexp(t, `^oidc:[!-~]{1,195}$`, p.ID)
+		for _, scope := range p.Scopes {
+			require.Contains(t, server.Scopes, scope)
+		}
+	})
 }
