@@ -40,6 +40,7 @@ func TestProgram(t *testing.T) {
 		"regz":        testRegZ,
 		"curtailment": testCurtailment,
 		"reversals":   testReversalCrash,
+		"provider":    testProviderIsAway,
 		"schedule":    testClosesDays,
 		"migrations":  testRefusesPendingMigrations,
 	} {
