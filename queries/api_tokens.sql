@@ -20,12 +20,16 @@ WHERE requested_by = @requested_by::text AND idempotency_key = @idempotency_key:
 SELECT * FROM api_tokens WHERE id = $1;
 
 -- GetAPITokenWithOwner returns one token, whatever its state, and of the user it
--- belongs to, if it does, whether he is disabled and what his roles are.
+-- belongs to, if it does, whether he is disabled, what his roles are, whether he
+-- has a list of networks, and which of them are valid.
 --
 -- name: GetAPITokenWithOwner :one
 SELECT sqlc.embed(t), (u.disabled_at IS NOT NULL)::boolean AS owner_disabled,
   ARRAY(SELECT r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id
-    WHERE ur.user_id = t.user_id ORDER BY r.id)::text[] AS owner_roles
+    WHERE ur.user_id = t.user_id ORDER BY r.id)::text[] AS owner_roles,
+  (EXISTS (SELECT FROM user_ip_allowlist l WHERE l.user_id = t.user_id))::boolean AS owner_fenced,
+  ARRAY(SELECT l.ip FROM user_ip_allowlist l WHERE l.user_id = t.user_id
+    AND l.begins_at <= now() AND (l.ends_at IS NULL OR l.ends_at > now()) ORDER BY l.id)::cidr[] AS owner_networks
 FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id
 WHERE t.id = $1;
 

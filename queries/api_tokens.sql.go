@@ -67,7 +67,10 @@ func (q *Queries) GetAPITokenByKey(ctx context.Context, requestedBy string, idem
 const getAPITokenWithOwner = `-- name: GetAPITokenWithOwner :one
 SELECT t.id, t.name, t.token_hash, t.scopes, t.created_at, t.expires_at, t.revoked_at, t.last_used_at, t.user_id, t.cidrs, t.requested_by, t.idempotency_key, t.request_hash, (u.disabled_at IS NOT NULL)::boolean AS owner_disabled,
   ARRAY(SELECT r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id
-    WHERE ur.user_id = t.user_id ORDER BY r.id)::text[] AS owner_roles
+    WHERE ur.user_id = t.user_id ORDER BY r.id)::text[] AS owner_roles,
+  (EXISTS (SELECT FROM user_ip_allowlist l WHERE l.user_id = t.user_id))::boolean AS owner_fenced,
+  ARRAY(SELECT l.ip FROM user_ip_allowlist l WHERE l.user_id = t.user_id
+    AND l.begins_at <= now() AND (l.ends_at IS NULL OR l.ends_at > now()) ORDER BY l.id)::cidr[] AS owner_networks
 FROM api_tokens t LEFT JOIN users u ON u.id = t.user_id
 WHERE t.id = $1
 `
@@ -76,10 +79,13 @@ type GetAPITokenWithOwnerRow struct {
 	ApiToken      ApiToken
 	OwnerDisabled bool
 	OwnerRoles    []string
+	OwnerFenced   bool
+	OwnerNetworks []netip.Prefix
 }
 
 // GetAPITokenWithOwner returns one token, whatever its state, and of the user it
-// belongs to, if it does, whether he is disabled and what his roles are.
+// belongs to, if it does, whether he is disabled, what his roles are, whether he
+// has a list of networks, and which of them are valid.
 func (q *Queries) GetAPITokenWithOwner(ctx context.Context, id int64) (GetAPITokenWithOwnerRow, error) {
 	row := q.db.QueryRow(ctx, getAPITokenWithOwner, id)
 	var i GetAPITokenWithOwnerRow
@@ -99,6 +105,8 @@ func (q *Queries) GetAPITokenWithOwner(ctx context.Context, id int64) (GetAPITok
 		&i.ApiToken.RequestHash,
 		&i.OwnerDisabled,
 		&i.OwnerRoles,
+		&i.OwnerFenced,
+		&i.OwnerNetworks,
 	)
 	return i, err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,6 +152,8 @@ type foundToken struct {
 
 	ownerDisabled bool
 	ownerRoles    []string
+	ownerFenced   bool           // He may come only from his networks.
+	ownerNetworks []netip.Prefix // that are valid
 
 	until  time.Time // believe it until then
 	marked time.Time // when its use was last recorded
@@ -182,17 +185,27 @@ func (c *tokenCache) principal(ctx context.Context, authorization string) (Princ
 	if token.RevokedAt != nil || token.ExpiresAt != nil && !now.Before(*token.ExpiresAt) || token.ownerDisabled {
 		return principal, badToken()
 	}
-	if len(token.Cidrs) > 0 {
-		address, err := clientAddress(ctx)
-		if err == nil && !contains(token.Cidrs, address) {
-			err = elsewhere()
-		}
-		if err != nil {
-			return principal, err
-		}
+	if err := token.checkAddress(ctx); err != nil {
+		return principal, err
 	}
 	c.markUsed(id, now)
 	return principal, nil
+}
+
+// checkAddress refuses a token that is used from where neither it nor the user it
+// belongs to may come from.
+func (t *foundToken) checkAddress(ctx context.Context) error {
+	if len(t.Cidrs) == 0 && !t.ownerFenced {
+		return nil
+	}
+	address, err := clientAddress(ctx)
+	if err != nil {
+		return err
+	}
+	if len(t.Cidrs) > 0 && !contains(t.Cidrs, address) || t.ownerFenced && !contains(t.ownerNetworks, address) {
+		return elsewhere()
+	}
+	return nil
 }
 
 // tokenPrincipal is a machine. A token that belongs to a user can do nothing
@@ -228,6 +241,7 @@ func (c *tokenCache) get(ctx context.Context, id int64, now time.Time) (foundTok
 	}
 	token := foundToken{
 		ApiToken: row.ApiToken, ownerDisabled: row.OwnerDisabled, ownerRoles: row.OwnerRoles,
+		ownerFenced: row.OwnerFenced, ownerNetworks: row.OwnerNetworks,
 		until: now.Add(tokenCacheFor), marked: marked,
 	}
 	c.found[id] = token

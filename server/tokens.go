@@ -23,7 +23,7 @@ func (s *Server) routeTokens() {
 		Summary: "Make a token",
 		Description: "For a machine of one's own, or of another user for those who may change users. It takes a session. " +
 			"Nobody gives a token a scope that he lacks himself, and a token never does more than the user it belongs " +
-			"to may at the moment. The token is shown only this once: a repeated request gets the same answer without " +
+			"to may, nor from elsewhere. The token is shown only this once: a repeated request gets the same answer without " +
 			"it. Who lost it revokes it and makes another under a new key.",
 		DefaultStatus: http.StatusCreated,
 	}, s.createToken)

@@ -143,6 +143,26 @@ func TestTokensKeepMakerAndCheckerApart(t *testing.T) {
 	require.Equal(t, "requested", answer(t, other.call(http.MethodPost, approval, ""), 202)["status"])
 }
 
+// Who may come only from some networks comes from no others by a token.
+func TestTokensKeepToTheNetworksOfTheirUser(t *testing.T) {
+	t.Parallel()
+
+	l, by := team(t)
+	token := answer(t, by["viewer"].makeToken("loans:read", `,"cidrs":["10.0.0.0/8","192.0.2.0/24"]`), 201)["token"]
+	use := func(peer string) int {
+		server.ForgetTokens(l.Server)
+		return l.from(peer, http.MethodGet, "/v1/loans", "", "Authorization", "Bearer "+token.(string)).Code
+	}
+	require.Equal(t, []int{200, 200, 403}, []int{use("10.1.1.1"), use("192.0.2.1"), use("203.0.113.1")})
+	for _, ip := range []string{"192.0.2.0/24", "203.0.113.0/24"} {
+		body := fmt.Sprintf(`{"ip":%q,"label":"office"}`, ip)
+		require.Equal(t, 201, by["admin"].call(http.MethodPost, userPath(1, "/networks"), body).Code)
+	}
+	require.Equal(t, []int{403, 200, 403}, []int{use("10.1.1.1"), use("192.0.2.1"), use("203.0.113.1")})
+	l.super(t, `UPDATE user_ip_allowlist SET begins_at = now() - interval '2 hours', ends_at = now() - interval '1 hour'`)
+	require.Equal(t, []int{403, 403, 403}, []int{use("10.1.1.1"), use("192.0.2.1"), use("203.0.113.1")})
+}
+
 func TestRepeatedTokens(t *testing.T) {
 	t.Parallel()
 
