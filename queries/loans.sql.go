@@ -35,7 +35,7 @@ func (q *Queries) GetARMTerms(ctx context.Context, loanID int64) (ArmTerm, error
 }
 
 const getLoan = `-- name: GetLoan :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans WHERE id = $1
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant FROM loans WHERE id = $1
 `
 
 // GetLoan returns one loan.
@@ -91,12 +91,18 @@ func (q *Queries) GetLoan(ctx context.Context, id int64) (Loan, error) {
 		&i.ShortPayoffPolicy,
 		&i.PaidOffOn,
 		&i.EscrowAdvanceCents,
+		&i.EscrowYearStartsOn,
+		&i.EscrowCushionMonths,
+		&i.EscrowCushionSource,
+		&i.InForeclosure,
+		&i.InBankruptcy,
+		&i.Vacant,
 	)
 	return i, err
 }
 
 const getLoanByKey = `-- name: GetLoanByKey :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
 `
 
 // GetLoanByKey returns the loan that a principal boarded under a key.
@@ -152,6 +158,12 @@ func (q *Queries) GetLoanByKey(ctx context.Context, boardedBy string, idempotenc
 		&i.ShortPayoffPolicy,
 		&i.PaidOffOn,
 		&i.EscrowAdvanceCents,
+		&i.EscrowYearStartsOn,
+		&i.EscrowCushionMonths,
+		&i.EscrowCushionSource,
+		&i.InForeclosure,
+		&i.InBankruptcy,
+		&i.Vacant,
 	)
 	return i, err
 }
@@ -278,7 +290,7 @@ INSERT INTO loans (
   $21, timezone('UTC', $22::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), $22
 )
 ON CONFLICT (boarded_by, idempotency_key) DO NOTHING
-RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents
+RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant
 `
 
 type InsertLoanParams struct {
@@ -408,6 +420,12 @@ func (q *Queries) InsertLoan(ctx context.Context, arg InsertLoanParams) (Loan, e
 		&i.ShortPayoffPolicy,
 		&i.PaidOffOn,
 		&i.EscrowAdvanceCents,
+		&i.EscrowYearStartsOn,
+		&i.EscrowCushionMonths,
+		&i.EscrowCushionSource,
+		&i.InForeclosure,
+		&i.InBankruptcy,
+		&i.Vacant,
 	)
 	return i, err
 }
@@ -456,7 +474,7 @@ func (q *Queries) InsertProperty(ctx context.Context, arg InsertPropertyParams) 
 }
 
 const listEscrowLines = `-- name: ListEscrowLines :many
-SELECT id, loan_id, kind, payee, amount_cents, every_months, next_due_on, created_at FROM escrow_lines WHERE loan_id = $1 ORDER BY id LIMIT 100
+SELECT id, loan_id, kind, payee, amount_cents, every_months, next_due_on, created_at, known_cents, comparable, next_discount_on, next_penalty_on, discount_cents, ends_on, last_paid_on, outside_cushion, version, ended_at, ended_by FROM escrow_lines WHERE loan_id = $1 ORDER BY id LIMIT 100
 `
 
 // ListEscrowLines returns what escrow pays for a loan, in order of id.
@@ -478,6 +496,17 @@ func (q *Queries) ListEscrowLines(ctx context.Context, loanID int64) ([]EscrowLi
 			&i.EveryMonths,
 			&i.NextDueOn,
 			&i.CreatedAt,
+			&i.KnownCents,
+			&i.Comparable,
+			&i.NextDiscountOn,
+			&i.NextPenaltyOn,
+			&i.DiscountCents,
+			&i.EndsOn,
+			&i.LastPaidOn,
+			&i.OutsideCushion,
+			&i.Version,
+			&i.EndedAt,
+			&i.EndedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -534,7 +563,7 @@ func (q *Queries) ListLoanBorrowers(ctx context.Context, loanID int64) ([]ListLo
 }
 
 const listLoans = `-- name: ListLoans :many
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant FROM loans
 WHERE id > $1 AND ($2::text IS NULL OR loan_number = $2)
 ORDER BY id
 LIMIT $3
@@ -606,6 +635,12 @@ func (q *Queries) ListLoans(ctx context.Context, arg ListLoansParams) ([]Loan, e
 			&i.ShortPayoffPolicy,
 			&i.PaidOffOn,
 			&i.EscrowAdvanceCents,
+			&i.EscrowYearStartsOn,
+			&i.EscrowCushionMonths,
+			&i.EscrowCushionSource,
+			&i.InForeclosure,
+			&i.InBankruptcy,
+			&i.Vacant,
 		); err != nil {
 			return nil, err
 		}

@@ -75,14 +75,18 @@ func AllBorrowerRoleValues() []BorrowerRole {
 type EscrowLineKind string
 
 const (
-	EscrowLineKindCountyTax         EscrowLineKind = "county_tax"
-	EscrowLineKindCityTax           EscrowLineKind = "city_tax"
-	EscrowLineKindSchoolTax         EscrowLineKind = "school_tax"
-	EscrowLineKindHazardInsurance   EscrowLineKind = "hazard_insurance"
-	EscrowLineKindFloodInsurance    EscrowLineKind = "flood_insurance"
-	EscrowLineKindWindInsurance     EscrowLineKind = "wind_insurance"
-	EscrowLineKindMortgageInsurance EscrowLineKind = "mortgage_insurance"
-	EscrowLineKindHoa               EscrowLineKind = "hoa"
+	EscrowLineKindCountyTax           EscrowLineKind = "county_tax"
+	EscrowLineKindCityTax             EscrowLineKind = "city_tax"
+	EscrowLineKindSchoolTax           EscrowLineKind = "school_tax"
+	EscrowLineKindHazardInsurance     EscrowLineKind = "hazard_insurance"
+	EscrowLineKindFloodInsurance      EscrowLineKind = "flood_insurance"
+	EscrowLineKindWindInsurance       EscrowLineKind = "wind_insurance"
+	EscrowLineKindMortgageInsurance   EscrowLineKind = "mortgage_insurance"
+	EscrowLineKindHoa                 EscrowLineKind = "hoa"
+	EscrowLineKindOtherTax            EscrowLineKind = "other_tax"
+	EscrowLineKindEarthquakeInsurance EscrowLineKind = "earthquake_insurance"
+	EscrowLineKindGroundRent          EscrowLineKind = "ground_rent"
+	EscrowLineKindOther               EscrowLineKind = "other"
 )
 
 func (e *EscrowLineKind) Scan(src interface{}) error {
@@ -129,7 +133,11 @@ func (e EscrowLineKind) Valid() bool {
 		EscrowLineKindFloodInsurance,
 		EscrowLineKindWindInsurance,
 		EscrowLineKindMortgageInsurance,
-		EscrowLineKindHoa:
+		EscrowLineKindHoa,
+		EscrowLineKindOtherTax,
+		EscrowLineKindEarthquakeInsurance,
+		EscrowLineKindGroundRent,
+		EscrowLineKindOther:
 		return true
 	}
 	return false
@@ -145,6 +153,10 @@ func AllEscrowLineKindValues() []EscrowLineKind {
 		EscrowLineKindWindInsurance,
 		EscrowLineKindMortgageInsurance,
 		EscrowLineKindHoa,
+		EscrowLineKindOtherTax,
+		EscrowLineKindEarthquakeInsurance,
+		EscrowLineKindGroundRent,
+		EscrowLineKindOther,
 	}
 }
 
@@ -816,6 +828,8 @@ type RunKind string
 
 const (
 	RunKindCloseDay           RunKind = "close_day"
+	RunKindAnalyzeEscrow      RunKind = "analyze_escrow"
+	RunKindDisburseEscrow     RunKind = "disburse_escrow"
 	RunKindCleanUpSessions    RunKind = "clean_up_sessions"
 	RunKindPruneLoginAttempts RunKind = "prune_login_attempts"
 )
@@ -858,6 +872,8 @@ func (ns NullRunKind) Value() (driver.Value, error) {
 func (e RunKind) Valid() bool {
 	switch e {
 	case RunKindCloseDay,
+		RunKindAnalyzeEscrow,
+		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts:
 		return true
@@ -868,6 +884,8 @@ func (e RunKind) Valid() bool {
 func AllRunKindValues() []RunKind {
 	return []RunKind{
 		RunKindCloseDay,
+		RunKindAnalyzeEscrow,
+		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts,
 	}
@@ -978,14 +996,25 @@ type AuthEvent struct {
 }
 
 type EscrowLine struct {
-	ID          int64
-	LoanID      int64
-	Kind        EscrowLineKind
-	Payee       string
-	AmountCents mortgage.Cents
-	EveryMonths int16
-	NextDueOn   mortgage.Date
-	CreatedAt   time.Time
+	ID             int64
+	LoanID         int64
+	Kind           EscrowLineKind
+	Payee          string
+	AmountCents    mortgage.Cents
+	EveryMonths    int16
+	NextDueOn      mortgage.Date
+	CreatedAt      time.Time
+	KnownCents     mortgage.Cents
+	Comparable     bool
+	NextDiscountOn mortgage.Date
+	NextPenaltyOn  mortgage.Date
+	DiscountCents  mortgage.Cents
+	EndsOn         mortgage.Date
+	LastPaidOn     mortgage.Date
+	OutsideCushion bool
+	Version        int32
+	EndedAt        *time.Time
+	EndedBy        *string
 }
 
 type Loan struct {
@@ -1037,6 +1066,12 @@ type Loan struct {
 	ShortPayoffPolicy           mortgage.ShortPayoffPolicy
 	PaidOffOn                   mortgage.Date
 	EscrowAdvanceCents          mortgage.Cents
+	EscrowYearStartsOn          mortgage.Date
+	EscrowCushionMonths         *int16
+	EscrowCushionSource         *string
+	InForeclosure               bool
+	InBankruptcy                bool
+	Vacant                      bool
 }
 
 type LoanChange struct {

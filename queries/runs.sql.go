@@ -341,7 +341,7 @@ func (q *Queries) ListRuns(ctx context.Context, beforeID uuid.UUID, rowLimit int
 }
 
 const lockLoansToClose = `-- name: LockLoansToClose :many
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant FROM loans
 WHERE id BETWEEN $1 AND $2 AND status = 'active' AND as_of_on < $3
 ORDER BY id
 FOR NO KEY UPDATE
@@ -413,6 +413,12 @@ func (q *Queries) LockLoansToClose(ctx context.Context, arg LockLoansToClosePara
 			&i.ShortPayoffPolicy,
 			&i.PaidOffOn,
 			&i.EscrowAdvanceCents,
+			&i.EscrowYearStartsOn,
+			&i.EscrowCushionMonths,
+			&i.EscrowCushionSource,
+			&i.InForeclosure,
+			&i.InBankruptcy,
+			&i.Vacant,
 		); err != nil {
 			return nil, err
 		}
