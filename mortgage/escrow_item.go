@@ -16,7 +16,7 @@ const (
 	EscrowWindInsurance       EscrowItemKind = "wind_insurance"
 	EscrowEarthquakeInsurance EscrowItemKind = "earthquake_insurance"
 	EscrowMortgageInsurance   EscrowItemKind = "mortgage_insurance"
-	EscrowAssociationDues     EscrowItemKind = "association_dues"
+	EscrowAssociationDues     EscrowItemKind = "hoa" // of homeowners' and condominium associations
 	EscrowGroundRent          EscrowItemKind = "ground_rent"
 	EscrowOther               EscrowItemKind = "other"
 )
