@@ -314,6 +314,15 @@ WITH allowed (name, columns) AS (VALUES
   ('payment_batches', ARRAY['status', 'finished_at']),
   ('payment_batch_items', ARRAY['status', 'reason', 'loan_id', 'payment_id', 'note', 'resolved_by', 'resolved_at',
     'returned_payment_id', 'reversal_id']),
+  ('escrow_lines', ARRAY['amount_cents', 'known_cents', 'comparable', 'next_due_on', 'next_discount_on',
+    'next_penalty_on', 'discount_cents', 'ends_on', 'last_paid_on', 'outside_cushion', 'payee', 'every_months',
+    'version', 'ended_at', 'ended_by', 'due_day']),
+  ('escrow_bills', ARRAY['status', 'amount_cents', 'discount_on', 'penalty_on', 'discount_cents', 'expected',
+    'insurance_canceled', 'held_rule', 'released_by', 'canceled_by', 'cancel_reason']),
+  ('escrow_disbursements', ARRAY['status', 'file_id', 'sent_at', 'confirmed_at', 'returned_on', 'return_reason',
+    'released_by']),
+  ('escrow_returns', ARRAY['status', 'refusal', 'posted_at']),
+  ('escrow_payees', ARRAY['replaced_at']),
   ('runs', ARRAY['status', 'total', 'done', 'changed', 'failed_count', 'started_at', 'finished_at', 'findings']),
   ('run_chunks', ARRAY['finished_at']),
   ('api_tokens', ARRAY['revoked_at', 'last_used_at']),
@@ -372,13 +381,16 @@ WHERE relnamespace IN ('public'::regnamespace, 'river'::regnamespace) AND CASE
 	"a reader sees all but credentials": {
 		query: `
 SELECT format('%s.%s: %s', relname, attname, CASE WHEN secret THEN 'seen' ELSE 'not seen' END)
-FROM pg_attribute JOIN pg_class c ON c.oid = attrelid,
-  LATERAL (SELECT attname IN ('token_hash', 'password_hash')) s (secret)
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (
+  SELECT attname IN ('token_hash', 'password_hash', 'account_number') OR relname = 'escrow_files' AND attname = 'content'
+) s (secret)
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped
   AND has_column_privilege('loanserve_readonly', attrelid, attnum, 'SELECT') = secret`,
 		plants: []plant{
 			{`GRANT SELECT ON api_tokens TO loanserve_readonly`, "api_tokens.token_hash: seen"},
 			{`GRANT SELECT ON users TO loanserve_readonly`, "users.password_hash: seen"},
+			{`GRANT SELECT ON escrow_payees TO loanserve_readonly`, "escrow_payees.account_number: seen"},
+			{`GRANT SELECT ON escrow_files TO loanserve_readonly`, "escrow_files.content: seen"},
 			{`CREATE TABLE fees (id bigint PRIMARY KEY)`, "fees.id: not seen"},
 		},
 	},

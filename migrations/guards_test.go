@@ -23,7 +23,7 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	t.Helper()
 	loan := testdb.Loan(t, db.App)
 	testdb.Borrower(t, db.App, loan, queries.BorrowerRolePrimary)
-	testdb.EscrowLine(t, db.App, loan)
+	testdb.EscrowPayments(t, db.App, testdb.EscrowBill(t, db.App, testdb.EscrowLine(t, db.App, loan)))
 	testdb.Document(t, db.App, loan)
 	payment := testdb.Payment(t, db.App, loan)
 	testdb.Reversal(t, db.App, payment)
@@ -178,7 +178,16 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE borrowers SET full_name = 'x'`,
 		`UPDATE properties SET street = 'x'`,
 		`UPDATE documents SET title = 'x'`,
-		`UPDATE escrow_lines SET amount_cents = 1`,
+		`UPDATE escrow_lines SET loan_id = loan_id`,
+		`UPDATE escrow_bills SET due_on = due_on + 1`,
+		`UPDATE escrow_bills SET line_id = line_id`,
+		`UPDATE escrow_disbursements SET amount_cents = 1`,
+		`UPDATE escrow_disbursements SET payee = 'x'`,
+		`UPDATE escrow_disbursements SET paid_on = paid_on + 1`,
+		`UPDATE escrow_files SET content = 'x'`,
+		`UPDATE escrow_payees SET account_number = '1'`,
+		`UPDATE escrow_payment_policies SET overdue = 'hold'`,
+		`UPDATE escrow_returns SET returned_on = returned_on + 1`,
 		`UPDATE loan_borrowers SET role = 'co_borrower'`,
 		`UPDATE loan_changes SET due_on = due_on + 31`,
 		`UPDATE loan_changes SET escrow_payment_cents = 1`,

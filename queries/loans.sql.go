@@ -474,7 +474,7 @@ func (q *Queries) InsertProperty(ctx context.Context, arg InsertPropertyParams) 
 }
 
 const listEscrowLines = `-- name: ListEscrowLines :many
-SELECT id, loan_id, kind, payee, amount_cents, every_months, next_due_on, created_at, known_cents, comparable, next_discount_on, next_penalty_on, discount_cents, ends_on, last_paid_on, outside_cushion, version, ended_at, ended_by FROM escrow_lines WHERE loan_id = $1 ORDER BY id LIMIT 100
+SELECT id, loan_id, kind, payee, amount_cents, every_months, next_due_on, created_at, known_cents, comparable, next_discount_on, next_penalty_on, discount_cents, ends_on, last_paid_on, outside_cushion, version, ended_at, ended_by, due_day FROM escrow_lines WHERE loan_id = $1 ORDER BY id LIMIT 100
 `
 
 // ListEscrowLines returns what escrow pays for a loan, in order of id.
@@ -507,6 +507,7 @@ func (q *Queries) ListEscrowLines(ctx context.Context, loanID int64) ([]EscrowLi
 			&i.Version,
 			&i.EndedAt,
 			&i.EndedBy,
+			&i.DueDay,
 		); err != nil {
 			return nil, err
 		}

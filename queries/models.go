@@ -72,6 +72,198 @@ func AllBorrowerRoleValues() []BorrowerRole {
 	}
 }
 
+type EscrowBillStatus string
+
+const (
+	EscrowBillStatusOpen     EscrowBillStatus = "open"
+	EscrowBillStatusHeld     EscrowBillStatus = "held"
+	EscrowBillStatusPaid     EscrowBillStatus = "paid"
+	EscrowBillStatusCanceled EscrowBillStatus = "canceled"
+)
+
+func (e *EscrowBillStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowBillStatus(s)
+	case string:
+		*e = EscrowBillStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowBillStatus: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowBillStatus struct {
+	EscrowBillStatus EscrowBillStatus
+	Valid            bool // Valid is true if EscrowBillStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowBillStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowBillStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowBillStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowBillStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowBillStatus), nil
+}
+
+func (e EscrowBillStatus) Valid() bool {
+	switch e {
+	case EscrowBillStatusOpen,
+		EscrowBillStatusHeld,
+		EscrowBillStatusPaid,
+		EscrowBillStatusCanceled:
+		return true
+	}
+	return false
+}
+
+func AllEscrowBillStatusValues() []EscrowBillStatus {
+	return []EscrowBillStatus{
+		EscrowBillStatusOpen,
+		EscrowBillStatusHeld,
+		EscrowBillStatusPaid,
+		EscrowBillStatusCanceled,
+	}
+}
+
+type EscrowDisbursementKind string
+
+const (
+	EscrowDisbursementKindBill          EscrowDisbursementKind = "bill"
+	EscrowDisbursementKindSurplusRefund EscrowDisbursementKind = "surplus_refund"
+	EscrowDisbursementKindPayoffRefund  EscrowDisbursementKind = "payoff_refund"
+)
+
+func (e *EscrowDisbursementKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowDisbursementKind(s)
+	case string:
+		*e = EscrowDisbursementKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowDisbursementKind: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowDisbursementKind struct {
+	EscrowDisbursementKind EscrowDisbursementKind
+	Valid                  bool // Valid is true if EscrowDisbursementKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowDisbursementKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowDisbursementKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowDisbursementKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowDisbursementKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowDisbursementKind), nil
+}
+
+func (e EscrowDisbursementKind) Valid() bool {
+	switch e {
+	case EscrowDisbursementKindBill,
+		EscrowDisbursementKindSurplusRefund,
+		EscrowDisbursementKindPayoffRefund:
+		return true
+	}
+	return false
+}
+
+func AllEscrowDisbursementKindValues() []EscrowDisbursementKind {
+	return []EscrowDisbursementKind{
+		EscrowDisbursementKindBill,
+		EscrowDisbursementKindSurplusRefund,
+		EscrowDisbursementKindPayoffRefund,
+	}
+}
+
+type EscrowDisbursementStatus string
+
+const (
+	EscrowDisbursementStatusScheduled EscrowDisbursementStatus = "scheduled"
+	EscrowDisbursementStatusSent      EscrowDisbursementStatus = "sent"
+	EscrowDisbursementStatusConfirmed EscrowDisbursementStatus = "confirmed"
+	EscrowDisbursementStatusReturned  EscrowDisbursementStatus = "returned"
+	EscrowDisbursementStatusStale     EscrowDisbursementStatus = "stale"
+)
+
+func (e *EscrowDisbursementStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowDisbursementStatus(s)
+	case string:
+		*e = EscrowDisbursementStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowDisbursementStatus: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowDisbursementStatus struct {
+	EscrowDisbursementStatus EscrowDisbursementStatus
+	Valid                    bool // Valid is true if EscrowDisbursementStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowDisbursementStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowDisbursementStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowDisbursementStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowDisbursementStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowDisbursementStatus), nil
+}
+
+func (e EscrowDisbursementStatus) Valid() bool {
+	switch e {
+	case EscrowDisbursementStatusScheduled,
+		EscrowDisbursementStatusSent,
+		EscrowDisbursementStatusConfirmed,
+		EscrowDisbursementStatusReturned,
+		EscrowDisbursementStatusStale:
+		return true
+	}
+	return false
+}
+
+func AllEscrowDisbursementStatusValues() []EscrowDisbursementStatus {
+	return []EscrowDisbursementStatus{
+		EscrowDisbursementStatusScheduled,
+		EscrowDisbursementStatusSent,
+		EscrowDisbursementStatusConfirmed,
+		EscrowDisbursementStatusReturned,
+		EscrowDisbursementStatusStale,
+	}
+}
+
 type EscrowLineKind string
 
 const (
@@ -157,6 +349,67 @@ func AllEscrowLineKindValues() []EscrowLineKind {
 		EscrowLineKindEarthquakeInsurance,
 		EscrowLineKindGroundRent,
 		EscrowLineKindOther,
+	}
+}
+
+type EscrowReturnStatus string
+
+const (
+	EscrowReturnStatusRequested EscrowReturnStatus = "requested"
+	EscrowReturnStatusPosted    EscrowReturnStatus = "posted"
+	EscrowReturnStatusRejected  EscrowReturnStatus = "rejected"
+)
+
+func (e *EscrowReturnStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowReturnStatus(s)
+	case string:
+		*e = EscrowReturnStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowReturnStatus: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowReturnStatus struct {
+	EscrowReturnStatus EscrowReturnStatus
+	Valid              bool // Valid is true if EscrowReturnStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowReturnStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowReturnStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowReturnStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowReturnStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowReturnStatus), nil
+}
+
+func (e EscrowReturnStatus) Valid() bool {
+	switch e {
+	case EscrowReturnStatusRequested,
+		EscrowReturnStatusPosted,
+		EscrowReturnStatusRejected:
+		return true
+	}
+	return false
+}
+
+func AllEscrowReturnStatusValues() []EscrowReturnStatus {
+	return []EscrowReturnStatus{
+		EscrowReturnStatusRequested,
+		EscrowReturnStatusPosted,
+		EscrowReturnStatusRejected,
 	}
 }
 
@@ -995,6 +1248,64 @@ type AuthEvent struct {
 	Details      []byte
 }
 
+type EscrowBill struct {
+	ID                uuid.UUID
+	LineID            int64
+	LoanID            int64
+	Status            EscrowBillStatus
+	DueOn             mortgage.Date
+	DiscountOn        mortgage.Date
+	PenaltyOn         mortgage.Date
+	AmountCents       mortgage.Cents
+	DiscountCents     mortgage.Cents
+	Expected          bool
+	InsuranceCanceled bool
+	HeldRule          *string
+	RequestedBy       string
+	CreatedAt         time.Time
+	CycleOn           mortgage.Date
+	BasisRule         *string
+	ReleasedBy        *string
+	CanceledBy        *string
+	CancelReason      *string
+}
+
+type EscrowDisbursement struct {
+	ID            uuid.UUID
+	LoanID        int64
+	Kind          EscrowDisbursementKind
+	BillID        *uuid.UUID
+	AnalysisID    *uuid.UUID
+	Status        EscrowDisbursementStatus
+	Payee         string
+	AmountCents   mortgage.Cents
+	AdvancedCents mortgage.Cents
+	Rule          string
+	DueOn         mortgage.Date
+	PaidOn        mortgage.Date
+	FileID        *uuid.UUID
+	SentAt        *time.Time
+	ConfirmedAt   *time.Time
+	ReturnedOn    mortgage.Date
+	ReturnReason  *string
+	CausedBy      string
+	PostedAt      time.Time
+	ReleasedBy    *string
+}
+
+type EscrowFile struct {
+	ID             uuid.UUID
+	Format         string
+	Content        []byte
+	Sha256         []byte
+	Items          int32
+	TotalCents     mortgage.Cents
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+}
+
 type EscrowLine struct {
 	ID             int64
 	LoanID         int64
@@ -1004,7 +1315,7 @@ type EscrowLine struct {
 	EveryMonths    int16
 	NextDueOn      mortgage.Date
 	CreatedAt      time.Time
-	KnownCents     mortgage.Cents
+	KnownCents     *mortgage.Cents
 	Comparable     bool
 	NextDiscountOn mortgage.Date
 	NextPenaltyOn  mortgage.Date
@@ -1015,6 +1326,32 @@ type EscrowLine struct {
 	Version        int32
 	EndedAt        *time.Time
 	EndedBy        *string
+	DueDay         *int16
+}
+
+type EscrowPayee struct {
+	ID            int64
+	Name          string
+	RoutingNumber string
+	AccountNumber string
+	AccountKind   string
+	RequestedBy   string
+	CreatedAt     time.Time
+	ReplacedAt    *time.Time
+}
+
+type EscrowReturn struct {
+	ID             uuid.UUID
+	DisbursementID uuid.UUID
+	Status         EscrowReturnStatus
+	ReturnedOn     mortgage.Date
+	Reason         string
+	Refusal        *string
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+	PostedAt       *time.Time
 }
 
 type Loan struct {
