@@ -36,6 +36,10 @@ func kinds() map[string]string {
 
 		CleanUpSessionsArgs{}.Kind():    QueueHousekeeping,
 		PruneLoginAttemptsArgs{}.Kind(): QueueHousekeeping,
+
+		DisburseEscrowArgs{}.Kind():      QueueCycle,
+		DisburseEscrowChunkArgs{}.Kind(): QueueCycle,
+		ReturnDisbursementArgs{}.Kind():  QueuePayments,
 	}
 }
 
@@ -109,7 +113,7 @@ func (m *Metrics) create() {
 		}
 	}
 	m.countPayments(postOutcome{})
-	m.countClosed(closeOutcome{})
+	m.countClosed(loansOutcome{})
 }
 
 func (m *Metrics) countPayments(o postOutcome) {
@@ -128,10 +132,10 @@ func (m *Metrics) countAnswers(answers []mergeAnswer) (failed []mergeAnswer) {
 	return failed
 }
 
-func (m *Metrics) countClosed(o closeOutcome) {
+func (m *Metrics) countClosed(o loansOutcome) {
 	m.closed.WithLabelValues("changed").Add(float64(o.changed))
 	m.closed.WithLabelValues("unchanged").Add(float64(o.unchanged))
-	m.closed.WithLabelValues("failed").Add(float64(len(o.findings)))
+	m.closed.WithLabelValues("failed").Add(float64(o.failed))
 }
 
 // InsertBegin implements rivertype.HookInsertBegin.

@@ -25,6 +25,7 @@ func orphanKinds() []string {
 		ReverseReturnsArgs{}.Kind(), ChangeLoanArgs{}.Kind(), CloseDayArgs{}.Kind(), CloseDayChunkArgs{}.Kind(),
 		CleanUpSessionsArgs{}.Kind(), PruneLoginAttemptsArgs{}.Kind(),
 		ScheduleDayCloseArgs{}.Kind(),
+		DisburseEscrowArgs{}.Kind(), DisburseEscrowChunkArgs{}.Kind(), ReturnDisbursementArgs{}.Kind(),
 	}
 }
 

@@ -73,7 +73,7 @@ func (e *ender) endRun(ctx context.Context, q *queries.Queries, id uuid.UUID) er
 }
 
 func (e *ender) endChunk(ctx context.Context, run uuid.UUID, firstLoan int64) error {
-	var outcome closeOutcome
+	var outcome loansOutcome
 	err := pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) (err error) {
 		outcome, err = giveUpChunk(ctx, queries.New(tx), run, firstLoan)
 		return err
@@ -92,21 +92,21 @@ func (e *ender) endChunk(ctx context.Context, run uuid.UUID, firstLoan int64) er
 
 // giveUpChunk counts the chunk into its run with those of its loans that are not
 // closed as findings. It returns pgx.ErrNoRows when the chunk is finished.
-func giveUpChunk(ctx context.Context, q *queries.Queries, run uuid.UUID, firstLoan int64) (closeOutcome, error) {
+func giveUpChunk(ctx context.Context, q *queries.Queries, run uuid.UUID, firstLoan int64) (loansOutcome, error) {
 	chunk, err := q.LockRunChunk(ctx, run, firstLoan)
 	if err != nil {
-		return closeOutcome{}, fmt.Errorf("lock chunk: %w", err)
+		return loansOutcome{}, fmt.Errorf("lock chunk: %w", err)
 	}
 	left, err := q.ListLoansToClose(ctx, queries.ListLoansToCloseParams{
 		FirstLoanID: firstLoan, LastLoanID: chunk.LastLoanID, AsOfOn: chunk.AsOfOn,
 	})
 	if err != nil {
-		return closeOutcome{}, fmt.Errorf("list loans that are not closed: %w", err)
+		return loansOutcome{}, fmt.Errorf("list loans that are not closed: %w", err)
 	}
-	var outcome closeOutcome
+	var outcome loansOutcome
 	for _, loan := range left {
+		outcome.failed++
 		outcome.findings = append(outcome.findings, finding{LoanID: loan, Detail: chunkGivenUp})
 	}
-	args := CloseDayChunkArgs{RunID: run, FirstLoanID: firstLoan, LastLoanID: chunk.LastLoanID}
-	return outcome, finishChunk(ctx, q, args, outcome)
+	return outcome, finishChunk(ctx, q, run, firstLoan, outcome)
 }

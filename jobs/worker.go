@@ -98,6 +98,10 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := river.AddWorkerSafely(workers, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics}); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
+	disbursing := &DisburseEscrow{DB: pool, Jobs: nil}
+	if err := addEscrowWorkers(workers, pool, disbursing); err != nil {
+		return nil, err
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		ID:           c.ID,
 		Schema:       Schema,
@@ -121,7 +125,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
-	returns.Jobs, closing.Jobs, scheduling.Jobs = client, client, client
+	returns.Jobs, closing.Jobs, scheduling.Jobs, disbursing.Jobs = client, client, client, client
 	return &Worker{
 		client: client, post: post, chunk: chunk, log: c.Log,
 		alive: &aliveness{
@@ -141,6 +145,20 @@ func (c Config) periodicJobs() []*river.PeriodicJob {
 		table = append(table, c.Housekeeping.periodic()...)
 	}
 	return table
+}
+
+// addEscrowWorkers registers what works for escrow accounts.
+func addEscrowWorkers(workers *river.Workers, pool *pgxpool.Pool, disbursing *DisburseEscrow) error {
+	if err := river.AddWorkerSafely(workers, disbursing); err != nil {
+		return fmt.Errorf("register worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(workers, &DisburseEscrowChunk{DB: pool}); err != nil {
+		return fmt.Errorf("register worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(workers, &ReturnDisbursement{DB: pool}); err != nil {
+		return fmt.Errorf("register worker: %w", err)
+	}
+	return nil
 }
 
 // Start begins to work jobs and returns once the worker is known to be alive.
