@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -92,7 +93,7 @@ func (w *disburseWriting) moveLine(row *queries.EscrowLine) {
 	p.LineDiscount = append(p.LineDiscount, int64(row.DiscountCents))
 	p.LineKnown = append(p.LineKnown, known)
 	p.LineLastPaidOn = append(p.LineLastPaidOn, row.LastPaidOn)
-	p.LineDueDay = append(p.LineDueDay, dueDay(row))
+	p.LineDueDay = append(p.LineDueDay, loanrow.DueDay(row))
 }
 
 func textOf(s *string) string {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -104,7 +105,7 @@ func (l *payLine) expect(d disbursing) error {
 			l.bills = append(l.bills, &payBill{row: expectedBill(id, &row), line: l, stored: false})
 		}
 		var err error
-		if row, err = movedOn(row, row.AmountCents); err != nil {
+		if row, err = loanrow.NextCycle(row, row.AmountCents); err != nil {
 			return err
 		}
 	}
@@ -113,19 +114,11 @@ func (l *payLine) expect(d disbursing) error {
 // hasBillOf says whether a bill of the cycle is stored.
 func (l *payLine) hasBillOf(cycleOn mortgage.Date) bool {
 	for _, b := range l.bills {
-		if b.stored && l.near(b.row.CycleOn, cycleOn) {
+		if b.stored && loanrow.SameCycle(l.row, b.row.CycleOn, cycleOn) {
 			return true
 		}
 	}
 	return false
-}
-
-// near says whether two days name the same cycle: somebody may have moved the line's
-// date while its bill waited, and a bill is not paid twice for that.
-func (l *payLine) near(on, other mortgage.Date) bool {
-	const halfMonth = 15
-	apart := max(on-other, other-on)
-	return apart < halfMonth*mortgage.Date(l.row.EveryMonths)
 }
 
 // deadlineOf is the day by which the line's next bill is paid.
@@ -151,40 +144,4 @@ func expectedBill(id uuid.UUID, row *queries.EscrowLine) queries.EscrowBill {
 		DueOn: row.NextDueOn, DiscountOn: row.NextDiscountOn, PenaltyOn: row.NextPenaltyOn, CycleOn: row.NextDueOn,
 		AmountCents: amount, DiscountCents: discount, Expected: true,
 	}
-}
-
-// movedOn returns a line after its cycle: the next bill's dates come every_months
-// later, each on its own day of the month or the month's last, and amount is what the
-// bills came to.
-func movedOn(row queries.EscrowLine, amount mortgage.Cents) (queries.EscrowLine, error) {
-	day := dueDay(&row)
-	months := int(row.EveryMonths)
-	var err error
-	if row.NextDueOn, err = row.NextDueOn.AddMonths(months, int(day)); err != nil {
-		return row, fmt.Errorf("next due date of line %d: %w", row.ID, err)
-	}
-	for _, on := range []*mortgage.Date{&row.NextDiscountOn, &row.NextPenaltyOn} {
-		if *on == 0 {
-			continue
-		}
-		_, _, own := on.Civil()
-		if *on, err = on.AddMonths(months, own); err != nil {
-			return row, fmt.Errorf("next deadline of line %d: %w", row.ID, err)
-		}
-	}
-	row.DueDay, row.AmountCents, row.KnownCents = &day, amount, nil
-	return row, nil
-}
-
-// dueDay is the day of the month of the line's bills, which next_due_on falls short of
-// in a shorter month.
-func dueDay(row *queries.EscrowLine) int16 {
-	if row.DueDay != nil {
-		on, err := row.NextDueOn.AddMonths(0, int(*row.DueDay))
-		if err == nil && on == row.NextDueOn {
-			return *row.DueDay
-		}
-	}
-	_, _, day := row.NextDueOn.Civil()
-	return int16(day) //nolint:gosec // A day of a month.
 }

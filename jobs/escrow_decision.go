@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -169,7 +170,7 @@ func (l *payLine) settle(out *escrowDecision, on mortgage.Date) ([]*payBill, err
 			came = row.AmountCents // It is known that nothing is charged this time.
 		}
 		var err error
-		if row, err = movedOn(row, came); err != nil {
+		if row, err = loanrow.NextCycle(row, came); err != nil {
 			return nil, err
 		}
 		moved = true
@@ -209,7 +210,7 @@ func settleCycle(out *escrowDecision, bills []*payBill) (came, open mortgage.Cen
 func (l *payLine) cycle(on mortgage.Date) []*payBill {
 	var bills []*payBill
 	for _, b := range l.bills {
-		if !b.settled && l.near(b.row.CycleOn, on) && (b.stored || b.step.Step != mortgage.EscrowWait) {
+		if !b.settled && loanrow.SameCycle(l.row, b.row.CycleOn, on) && (b.stored || b.step.Step != mortgage.EscrowWait) {
 			bills = append(bills, b)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -141,7 +142,7 @@ func reopen(ctx context.Context, q *queries.Queries, id uuid.UUID) error {
 			open += cycle[i].AmountCents
 		}
 	}
-	day := dueDay(&line)
+	day := loanrow.DueDay(&line)
 	first := &cycle[0]
 	err = q.MarkEscrowLine(ctx, queries.MarkEscrowLineParams{
 		ID: line.ID, NextDueOn: bill.CycleOn, NextDiscountOn: first.DiscountOn, NextPenaltyOn: first.PenaltyOn,

@@ -70,3 +70,16 @@ WHERE id = ANY(@ids::uuid[]) AND status = 'scheduled';
 --
 -- name: GetNow :one
 SELECT now()::timestamptz;
+
+-- LockEscrowFiles makes whoever writes a payment file wait for the one before, until
+-- its transaction ends: files of a day are numbered, and a key is looked up once.
+--
+-- name: LockEscrowFiles :exec
+SELECT pg_advisory_xact_lock(hashtextextended('loanserve.escrow_files', 0));
+
+-- CountEscrowFilesOfDay returns how many files of the format were written on the day
+-- (UTC) of a moment.
+--
+-- name: CountEscrowFilesOfDay :one
+SELECT count(*) FROM escrow_files
+WHERE format = @format AND timezone('UTC', created_at)::date = timezone('UTC', @at::timestamptz)::date;

@@ -13,6 +13,20 @@ import (
 	mortgage "loanserve/mortgage"
 )
 
+const countEscrowFilesOfDay = `-- name: CountEscrowFilesOfDay :one
+SELECT count(*) FROM escrow_files
+WHERE format = $1 AND timezone('UTC', created_at)::date = timezone('UTC', $2::timestamptz)::date
+`
+
+// CountEscrowFilesOfDay returns how many files of the format were written on the day
+// (UTC) of a moment.
+func (q *Queries) CountEscrowFilesOfDay(ctx context.Context, format string, at time.Time) (int64, error) {
+	row := q.db.QueryRow(ctx, countEscrowFilesOfDay, format, at)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const getEscrowFile = `-- name: GetEscrowFile :one
 SELECT id, format, content, sha256, items, total_cents, requested_by, idempotency_key, request_hash, created_at FROM escrow_files WHERE id = $1
 `
@@ -285,6 +299,17 @@ func (q *Queries) LockDisbursementsToSend(ctx context.Context, arg LockDisbursem
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockEscrowFiles = `-- name: LockEscrowFiles :exec
+SELECT pg_advisory_xact_lock(hashtextextended('loanserve.escrow_files', 0))
+`
+
+// LockEscrowFiles makes whoever writes a payment file wait for the one before, until
+// its transaction ends: files of a day are numbered, and a key is looked up once.
+func (q *Queries) LockEscrowFiles(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockEscrowFiles)
+	return err
 }
 
 const markDisbursementsSent = `-- name: MarkDisbursementsSent :execrows

@@ -37,6 +37,11 @@ const (
 	ScopeHousekeepingRun = "housekeeping:run"
 	// ScopeSelf is everybody's who is logged in.
 	ScopeSelf = "self"
+
+	ScopeEscrowRead     = "escrow:read"
+	ScopeEscrowWrite    = "escrow:write"
+	ScopeEscrowDisburse = "escrow:disburse"
+	ScopeEscrowPayees   = "escrow:payees"
 )
 
 // Scopes lists every scope, with what it allows.
@@ -56,6 +61,11 @@ var Scopes = map[string]string{
 	ScopeAuditRead:       "Read the audit trail.",
 	ScopeHousekeepingRun: "Delete ended sessions and old login attempts.",
 	ScopeSelf:            "Read and end one's own sessions, and change one's own password.",
+
+	ScopeEscrowRead:     "Read escrow lines, bills, analyses and disbursements.",
+	ScopeEscrowWrite:    "Add and change escrow lines and bills, and release bills that are held.",
+	ScopeEscrowDisburse: "Pay bills from escrow, write payment files and download them, and say what arrived or came back.",
+	ScopeEscrowPayees:   "Say where payees are paid, and by what policy.",
 }
 
 // tokenTable is what authentication needs of the table of tokens.

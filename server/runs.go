@@ -33,7 +33,7 @@ func (s *Server) routeRuns() {
 // as the API shows it.
 type run struct {
 	RunID       uuid.UUID         `json:"run_id" format:"uuid"`
-	Kind        queries.RunKind   `json:"kind" enum:"close_day,clean_up_sessions,prune_login_attempts"`
+	Kind        queries.RunKind   `json:"kind" enum:"close_day,clean_up_sessions,prune_login_attempts,analyze_escrow,disburse_escrow"`
 	AsOfOn      date              `json:"as_of_on" doc:"The business date that it speaks for."`
 	Status      queries.RunStatus `json:"status" enum:"requested,running,finished,failed" doc:"requested: stored, and waiting. running: total is known. finished: all loans are done. failed: over as well, but the loans in findings could not be done, or no loan because the run could not be planned; the next run tries them again."`
 	Total       int64             `json:"total" doc:"Loans it has to look at; 0 while it is requested."`
@@ -45,10 +45,11 @@ type run struct {
 	StartedAt   time.Time         `json:"started_at,omitzero"`
 	FinishedAt  time.Time         `json:"finished_at,omitzero"`
 	Purge       *runPurge         `json:"purge,omitzero" nullable:"false" doc:"Of a run that deletes rows, which are what total, done and changed count then; not in lists of runs."`
-	Findings    []runFinding      `json:"findings,omitzero" doc:"The loans that could not be done, about a thousand at most; not in lists of runs."`
+	Findings    []runFinding      `json:"findings,omitzero" doc:"The loans that could not be done, and what else waits for a person, about a thousand at most; not in lists of runs."`
 }
 
-// runFinding is a loan that a run could not do, or why it did none.
+// runFinding is a loan that a run could not do, or about which a person has to know
+// something else, or why a run did none.
 type runFinding struct {
 	LoanID int64  `json:"loan_id,omitzero" doc:"Left out where the run could not be planned."`
 	Detail string `json:"detail"`

@@ -73,8 +73,9 @@ type Server struct {
 	uploads   chan struct{}
 	runs      *waiters // for runs to be over
 
-	reversalApproval bool // Reversals wait for another principal.
-	changeApproval   bool // So do changes of loans.
+	reversalApproval bool     // Reversals wait for another principal.
+	changeApproval   bool     // So do changes of loans.
+	escrowReturns    *waiters // for returned disbursements to be booked back
 
 	router   *chi.Mux
 	api      huma.API
@@ -110,6 +111,11 @@ func New(o Options) (*Server, error) {
 	s.routeDayCloses()
 	s.routePurges()
 	s.routeRuns()
+	s.escrowReturns = newWaiters(q.ListFinishedEscrowReturns, o.Log)
+	s.routeEscrowBills()
+	s.routeEscrowDisbursements()
+	s.routeEscrowFiles()
+	s.routeEscrowPayees()
 	return s, s.routeDocs()
 }
 
@@ -171,6 +177,9 @@ func (s *Server) StopWaiting() {
 	}
 	if s.runs != nil {
 		s.runs.close()
+	}
+	if s.escrowReturns != nil {
+		s.escrowReturns.close()
 	}
 }
 
