@@ -76,7 +76,7 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 	}
 	p.registry = newRegistry(p.pool)
 	p.metrics = jobs.NewMetrics(p.registry, p.log)
-	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log))
+	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log), jobs.NewEscrowCollector(p.pool, p.log))
 	if err := p.startAdmin(ctx); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,7 @@ func TestProgram(t *testing.T) {
 		"curtailment": testCurtailment,
 		"reversals":   testReversalCrash,
 		"schedule":    testClosesDays,
+		"disburse":    testDisburse,
 		"migrations":  testRefusesPendingMigrations,
 	} {
 		t.Run(name, func(t *testing.T) {
