@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -56,6 +57,47 @@ func TestRunsRaceToPayABill(t *testing.T) {
 		for range 3 {
 			all.Go(raceToPay(t, db.App, loan, "2026-02-17"))
 		}
+		for _, one := range work {
+			all.Go(one)
+		}
+		require.NoError(t, all.Wait(), "round %d", round)
+		require.Equal(t, want, settled(t, db.App, loan), "round %d", round)
+		require.Len(t, disbursements(t, db.App, loan), 2, "round %d", round)
+		requireSoundBooks(t, db.App, loan.ID)
+	}
+}
+
+// Money that comes back, twice reported, meets a run that pays another bill, payments,
+// a reversal and the close of a day, a hundred times: the books are those of calm.
+func TestMoneyComesBackInARace(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	withCharges := func(p *queries.InsertLoanParams) { regZ(p); p.LateChargeRatePpm = 50_000 }
+	prepare := func() (queries.Loan, []func() error) {
+		loan := testdb.Loan(t, db.App, withCharges)
+		testdb.EscrowLine(t, db.App, loan, dueOn("2026-02-10"))
+		require.NoError(t, raceToPay(t, db.App, loan, "2026-02-10")())
+		testdb.EscrowLine(t, db.App, loan, dueOn("2026-02-17"))
+		work := append(raceOf(t, db.App, loan), raceToPay(t, db.App, loan, "2026-02-17"))
+		out := disbursements(t, db.App, loan)[0]
+		for range 2 {
+			back := testdb.EscrowReturn(t, db.App, out.ID, "2026-02-12")
+			work = append(work, func() error {
+				job := &river.Job[jobs.ReturnDisbursementArgs]{Args: jobs.ReturnDisbursementArgs{ReturnID: back.ID}}
+				return (&jobs.ReturnDisbursement{DB: db.App}).Work(t.Context(), job)
+			})
+		}
+		return loan, work
+	}
+	calm, work := prepare()
+	for _, one := range work {
+		require.NoError(t, one())
+	}
+	want := settled(t, db.App, calm)
+
+	for round := range 100 {
+		loan, work := prepare()
+		var all errgroup.Group
 		for _, one := range work {
 			all.Go(one)
 		}
