@@ -58,7 +58,7 @@ func (*CloseDay) Timeout(*river.Job[CloseDayArgs]) time.Duration { return closeT
 func (w *CloseDay) Work(ctx context.Context, job *river.Job[CloseDayArgs]) error {
 	plan := runPlan{jobs: w.Jobs, cut: cutToClose, chunk: func(c queries.RunChunk) river.JobArgs {
 		return CloseDayChunkArgs{RunID: c.RunID, FirstLoanID: c.FirstLoanID, LastLoanID: c.LastLoanID}
-	}, also: w.startDisbursing}
+	}, also: w.followUp}
 	return plan.work(ctx, w.DB, job.Args.RunID)
 }
 
@@ -74,4 +74,13 @@ func (w *CloseDay) startDisbursing(ctx context.Context, tx pgx.Tx, run *queries.
 	return startRun(ctx, tx, w.Jobs, queries.RunKindDisburseEscrow, run, func(id uuid.UUID) river.JobArgs {
 		return DisburseEscrowArgs{RunID: id}
 	})
+}
+
+// followUp starts what follows a close: the payment of the day's bills at once, and,
+// where there is nothing to close, the analyses that are due.
+func (w *CloseDay) followUp(ctx context.Context, tx pgx.Tx, run *queries.Run) error {
+	if err := w.startDisbursing(ctx, tx, run); err != nil {
+		return err
+	}
+	return startAnalyses(ctx, tx, w.Jobs, run.ID)
 }

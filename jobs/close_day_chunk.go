@@ -39,6 +39,7 @@ type CloseDayChunk struct {
 	river.WorkerDefaults[CloseDayChunkArgs]
 
 	DB      DB
+	Jobs    *river.Client[pgx.Tx] // takes what follows the close
 	Metrics *Metrics
 }
 
@@ -50,8 +51,10 @@ func (*CloseDayChunk) Timeout(*river.Job[CloseDayChunkArgs]) time.Duration { ret
 func (w *CloseDayChunk) Work(ctx context.Context, job *river.Job[CloseDayChunkArgs]) error {
 	var outcome loansOutcome
 	err := pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) (err error) {
-		outcome, err = closeChunk(ctx, tx, job.Args)
-		return err
+		if outcome, err = closeChunk(ctx, tx, job.Args); err != nil {
+			return err
+		}
+		return startAnalyses(ctx, tx, w.Jobs, job.Args.RunID)
 	})
 	if err != nil {
 		return fmt.Errorf("run %s, loans from %d to %d: %w",

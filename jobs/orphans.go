@@ -26,6 +26,7 @@ func orphanKinds() []string {
 		CleanUpSessionsArgs{}.Kind(), PruneLoginAttemptsArgs{}.Kind(),
 		ScheduleDayCloseArgs{}.Kind(),
 		DisburseEscrowArgs{}.Kind(), DisburseEscrowChunkArgs{}.Kind(), ReturnDisbursementArgs{}.Kind(),
+		AnalyzeEscrowArgs{}.Kind(), AnalyzePortfolioArgs{}.Kind(), AnalyzeEscrowChunkArgs{}.Kind(),
 	}
 }
 

@@ -85,7 +85,8 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := river.AddWorkerSafely(workers, closing); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
-	if err := river.AddWorkerSafely(workers, &CloseDayChunk{DB: pool, Metrics: c.Metrics}); err != nil {
+	closingChunk := &CloseDayChunk{DB: pool, Jobs: nil, Metrics: c.Metrics}
+	if err := river.AddWorkerSafely(workers, closingChunk); err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
 	scheduling := &ScheduleDayClose{DB: pool, Jobs: nil, Schedule: c.DayCloses}
@@ -102,6 +103,10 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := addEscrowWorkers(workers, pool, disbursing); err != nil {
 		return nil, err
 	}
+	analyzing := &AnalyzePortfolio{DB: pool, Jobs: nil}
+	if err := addAnalysisWorkers(workers, pool, c.Metrics, analyzing); err != nil {
+		return nil, err
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		ID:           c.ID,
 		Schema:       Schema,
@@ -115,6 +120,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 			QueueCycle:    {MaxWorkers: cycleWorkers},
 
 			QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
+			QueueEscrow:       {MaxWorkers: escrowWorkers},
 		},
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,
@@ -125,7 +131,8 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
-	returns.Jobs, closing.Jobs, scheduling.Jobs, disbursing.Jobs = client, client, client, client
+	returns.Jobs, closing.Jobs, closingChunk.Jobs = client, client, client
+	scheduling.Jobs, disbursing.Jobs, analyzing.Jobs = client, client, client
 	return &Worker{
 		client: client, post: post, chunk: chunk, log: c.Log,
 		alive: &aliveness{
@@ -156,6 +163,22 @@ func addEscrowWorkers(workers *river.Workers, pool *pgxpool.Pool, disbursing *Di
 		return fmt.Errorf("register worker: %w", err)
 	}
 	if err := river.AddWorkerSafely(workers, &ReturnDisbursement{DB: pool}); err != nil {
+		return fmt.Errorf("register worker: %w", err)
+	}
+	return nil
+}
+
+// addAnalysisWorkers registers what analyzes escrow accounts.
+func addAnalysisWorkers(
+	workers *river.Workers, pool *pgxpool.Pool, metrics *Metrics, analyzing *AnalyzePortfolio,
+) error {
+	if err := river.AddWorkerSafely(workers, analyzing); err != nil {
+		return fmt.Errorf("register worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(workers, &AnalyzeEscrow{DB: pool, Metrics: metrics}); err != nil {
+		return fmt.Errorf("register worker: %w", err)
+	}
+	if err := river.AddWorkerSafely(workers, &AnalyzeEscrowChunk{DB: pool, Metrics: metrics}); err != nil {
 		return fmt.Errorf("register worker: %w", err)
 	}
 	return nil

@@ -8,11 +8,12 @@ const cycleParts = 720
 
 // EscrowProjectedBill is one bill of the coming computation year.
 type EscrowProjectedBill struct {
-	Item, Bill int // where it stands in the request
-	DueOn      Date
-	PayOn      Date // when it is planned to be paid
-	Amount     Cents
-	Basis      EstimateBasis
+	Item   int           `json:"item"` // where it stands in the request
+	Bill   int           `json:"bill"`
+	DueOn  Date          `json:"due_on"`
+	PayOn  Date          `json:"pay_on"` // when it is planned to be paid
+	Amount Cents         `json:"amount_cents"`
+	Basis  EstimateBasis `json:"basis"`
 }
 
 // escrowProjection is what the bills of an account come to.

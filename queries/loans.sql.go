@@ -241,36 +241,6 @@ func (q *Queries) InsertBorrower(ctx context.Context, arg InsertBorrowerParams) 
 	return id, err
 }
 
-const insertEscrowLine = `-- name: InsertEscrowLine :one
-INSERT INTO escrow_lines (loan_id, kind, payee, amount_cents, every_months, next_due_on)
-VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING id
-`
-
-type InsertEscrowLineParams struct {
-	LoanID      int64
-	Kind        EscrowLineKind
-	Payee       string
-	AmountCents mortgage.Cents
-	EveryMonths int16
-	NextDueOn   mortgage.Date
-}
-
-// InsertEscrowLine stores one tax, premium or fee that escrow pays.
-func (q *Queries) InsertEscrowLine(ctx context.Context, arg InsertEscrowLineParams) (int64, error) {
-	row := q.db.QueryRow(ctx, insertEscrowLine,
-		arg.LoanID,
-		arg.Kind,
-		arg.Payee,
-		arg.AmountCents,
-		arg.EveryMonths,
-		arg.NextDueOn,
-	)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
-}
-
 const insertLoan = `-- name: InsertLoan :one
 INSERT INTO loans (
   loan_number, name, property_id, original_principal_cents, rate_ppm, principal_and_interest_cents,
@@ -471,52 +441,6 @@ func (q *Queries) InsertProperty(ctx context.Context, arg InsertPropertyParams) 
 	var id int64
 	err := row.Scan(&id)
 	return id, err
-}
-
-const listEscrowLines = `-- name: ListEscrowLines :many
-SELECT id, loan_id, kind, payee, amount_cents, every_months, next_due_on, created_at, known_cents, comparable, next_discount_on, next_penalty_on, discount_cents, ends_on, last_paid_on, outside_cushion, version, ended_at, ended_by, due_day FROM escrow_lines WHERE loan_id = $1 ORDER BY id LIMIT 100
-`
-
-// ListEscrowLines returns what escrow pays for a loan, in order of id.
-func (q *Queries) ListEscrowLines(ctx context.Context, loanID int64) ([]EscrowLine, error) {
-	rows, err := q.db.Query(ctx, listEscrowLines, loanID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []EscrowLine{}
-	for rows.Next() {
-		var i EscrowLine
-		if err := rows.Scan(
-			&i.ID,
-			&i.LoanID,
-			&i.Kind,
-			&i.Payee,
-			&i.AmountCents,
-			&i.EveryMonths,
-			&i.NextDueOn,
-			&i.CreatedAt,
-			&i.KnownCents,
-			&i.Comparable,
-			&i.NextDiscountOn,
-			&i.NextPenaltyOn,
-			&i.DiscountCents,
-			&i.EndsOn,
-			&i.LastPaidOn,
-			&i.OutsideCushion,
-			&i.Version,
-			&i.EndedAt,
-			&i.EndedBy,
-			&i.DueDay,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const listLoanBorrowers = `-- name: ListLoanBorrowers :many

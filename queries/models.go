@@ -72,6 +72,134 @@ func AllBorrowerRoleValues() []BorrowerRole {
 	}
 }
 
+type EscrowAnalysisKind string
+
+const (
+	EscrowAnalysisKindAnnual    EscrowAnalysisKind = "annual"
+	EscrowAnalysisKindShortYear EscrowAnalysisKind = "short_year"
+	EscrowAnalysisKindOnDemand  EscrowAnalysisKind = "on_demand"
+	EscrowAnalysisKindInitial   EscrowAnalysisKind = "initial"
+	EscrowAnalysisKindPayoff    EscrowAnalysisKind = "payoff"
+)
+
+func (e *EscrowAnalysisKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowAnalysisKind(s)
+	case string:
+		*e = EscrowAnalysisKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowAnalysisKind: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowAnalysisKind struct {
+	EscrowAnalysisKind EscrowAnalysisKind
+	Valid              bool // Valid is true if EscrowAnalysisKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowAnalysisKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowAnalysisKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowAnalysisKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowAnalysisKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowAnalysisKind), nil
+}
+
+func (e EscrowAnalysisKind) Valid() bool {
+	switch e {
+	case EscrowAnalysisKindAnnual,
+		EscrowAnalysisKindShortYear,
+		EscrowAnalysisKindOnDemand,
+		EscrowAnalysisKindInitial,
+		EscrowAnalysisKindPayoff:
+		return true
+	}
+	return false
+}
+
+func AllEscrowAnalysisKindValues() []EscrowAnalysisKind {
+	return []EscrowAnalysisKind{
+		EscrowAnalysisKindAnnual,
+		EscrowAnalysisKindShortYear,
+		EscrowAnalysisKindOnDemand,
+		EscrowAnalysisKindInitial,
+		EscrowAnalysisKindPayoff,
+	}
+}
+
+type EscrowAnalysisStatus string
+
+const (
+	EscrowAnalysisStatusRequested EscrowAnalysisStatus = "requested"
+	EscrowAnalysisStatusFinished  EscrowAnalysisStatus = "finished"
+	EscrowAnalysisStatusRejected  EscrowAnalysisStatus = "rejected"
+)
+
+func (e *EscrowAnalysisStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowAnalysisStatus(s)
+	case string:
+		*e = EscrowAnalysisStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowAnalysisStatus: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowAnalysisStatus struct {
+	EscrowAnalysisStatus EscrowAnalysisStatus
+	Valid                bool // Valid is true if EscrowAnalysisStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowAnalysisStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowAnalysisStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowAnalysisStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowAnalysisStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowAnalysisStatus), nil
+}
+
+func (e EscrowAnalysisStatus) Valid() bool {
+	switch e {
+	case EscrowAnalysisStatusRequested,
+		EscrowAnalysisStatusFinished,
+		EscrowAnalysisStatusRejected:
+		return true
+	}
+	return false
+}
+
+func AllEscrowAnalysisStatusValues() []EscrowAnalysisStatus {
+	return []EscrowAnalysisStatus{
+		EscrowAnalysisStatusRequested,
+		EscrowAnalysisStatusFinished,
+		EscrowAnalysisStatusRejected,
+	}
+}
+
 type EscrowBillStatus string
 
 const (
@@ -1248,6 +1376,43 @@ type AuthEvent struct {
 	Details      []byte
 }
 
+type EscrowAnalysis struct {
+	ID                    uuid.UUID
+	LoanID                int64
+	RunID                 *uuid.UUID
+	Kind                  EscrowAnalysisKind
+	Status                EscrowAnalysisStatus
+	DryRun                bool
+	AsOfOn                mortgage.Date
+	StartOn               mortgage.Date
+	Refusal               *string
+	RequestedBy           string
+	IdempotencyKey        string
+	RequestHash           []byte
+	CreatedAt             time.Time
+	FinishedAt            *time.Time
+	PolicyID              *int64
+	Request               *mortgage.EscrowRequest
+	Result                *mortgage.EscrowAnalysis
+	BasePaymentCents      *mortgage.Cents
+	CushionCents          *mortgage.Cents
+	RequiredStartCents    *mortgage.Cents
+	StartBalanceCents     *mortgage.Cents
+	SurplusCents          *mortgage.Cents
+	ShortageCents         *mortgage.Cents
+	DeficiencyCents       *mortgage.Cents
+	NewEscrowPaymentCents *mortgage.Cents
+	EffectiveOn           mortgage.Date
+	RefundCents           mortgage.Cents
+	RefundDueOn           mortgage.Date
+	StatementDueOn        mortgage.Date
+	EstablishedOn         mortgage.Date
+	Transferred           bool
+	VoluntaryCents        mortgage.Cents
+	RefusedField          *string
+	RefusedRule           *string
+}
+
 type EscrowBill struct {
 	ID                uuid.UUID
 	LineID            int64
@@ -1338,6 +1503,14 @@ type EscrowPayee struct {
 	RequestedBy   string
 	CreatedAt     time.Time
 	ReplacedAt    *time.Time
+}
+
+type EscrowPolicy struct {
+	ID           int64
+	Policy       mortgage.EscrowPolicy
+	CpiChangePpm mortgage.Rate
+	RequestedBy  string
+	CreatedAt    time.Time
 }
 
 type EscrowReturn struct {
@@ -1554,6 +1727,7 @@ type Run struct {
 	StartedAt      *time.Time
 	FinishedAt     *time.Time
 	Findings       []byte
+	DueMonthOn     mortgage.Date
 }
 
 type RunChunk struct {

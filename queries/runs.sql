@@ -145,3 +145,12 @@ LIMIT 10000;
 -- name: MarkRunGivenUp :execrows
 UPDATE runs SET status = 'failed', started_at = now(), finished_at = now(), findings = @findings
 WHERE id = @id AND status = 'requested';
+
+-- GetRunToFollow returns a run that is over and that no run with the requester and
+-- key follows yet.
+--
+-- name: GetRunToFollow :one
+SELECT r.* FROM runs r
+WHERE r.id = @id AND r.finished_at IS NOT NULL AND NOT EXISTS (
+  SELECT FROM runs f WHERE f.requested_by = @follower::text AND f.idempotency_key = @key::text
+);

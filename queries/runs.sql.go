@@ -14,7 +14,7 @@ import (
 )
 
 const getRun = `-- name: GetRun :one
-SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings FROM runs WHERE id = $1
+SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on FROM runs WHERE id = $1
 `
 
 // GetRun returns one run.
@@ -37,12 +37,13 @@ func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.Findings,
+		&i.DueMonthOn,
 	)
 	return i, err
 }
 
 const getRunByKey = `-- name: GetRunByKey :one
-SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings FROM runs WHERE requested_by = $1 AND idempotency_key = $2
+SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on FROM runs WHERE requested_by = $1 AND idempotency_key = $2
 `
 
 // GetRunByKey returns the run that a principal asked for under a key.
@@ -65,6 +66,46 @@ func (q *Queries) GetRunByKey(ctx context.Context, requestedBy string, idempoten
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.Findings,
+		&i.DueMonthOn,
+	)
+	return i, err
+}
+
+const getRunToFollow = `-- name: GetRunToFollow :one
+SELECT r.id, r.kind, r.as_of_on, r.status, r.total, r.done, r.changed, r.failed_count, r.requested_by, r.idempotency_key, r.request_hash, r.created_at, r.started_at, r.finished_at, r.findings, r.due_month_on FROM runs r
+WHERE r.id = $1 AND r.finished_at IS NOT NULL AND NOT EXISTS (
+  SELECT FROM runs f WHERE f.requested_by = $2::text AND f.idempotency_key = $3::text
+)
+`
+
+type GetRunToFollowParams struct {
+	ID       uuid.UUID
+	Follower string
+	Key      string
+}
+
+// GetRunToFollow returns a run that is over and that no run with the requester and
+// key follows yet.
+func (q *Queries) GetRunToFollow(ctx context.Context, arg GetRunToFollowParams) (Run, error) {
+	row := q.db.QueryRow(ctx, getRunToFollow, arg.ID, arg.Follower, arg.Key)
+	var i Run
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.AsOfOn,
+		&i.Status,
+		&i.Total,
+		&i.Done,
+		&i.Changed,
+		&i.FailedCount,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.FinishedAt,
+		&i.Findings,
+		&i.DueMonthOn,
 	)
 	return i, err
 }
@@ -121,7 +162,7 @@ const insertRun = `-- name: InsertRun :one
 INSERT INTO runs (id, kind, as_of_on, requested_by, idempotency_key, request_hash)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings
+RETURNING id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on
 `
 
 type InsertRunParams struct {
@@ -161,6 +202,7 @@ func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, erro
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.Findings,
+		&i.DueMonthOn,
 	)
 	return i, err
 }
@@ -299,7 +341,7 @@ func (q *Queries) ListLoansToClose(ctx context.Context, arg ListLoansToClosePara
 }
 
 const listRuns = `-- name: ListRuns :many
-SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings FROM runs WHERE id < $1 ORDER BY id DESC LIMIT $2
+SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on FROM runs WHERE id < $1 ORDER BY id DESC LIMIT $2
 `
 
 // ListRuns returns runs, the latest first, before the given id, at most
@@ -329,6 +371,7 @@ func (q *Queries) ListRuns(ctx context.Context, beforeID uuid.UUID, rowLimit int
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.Findings,
+			&i.DueMonthOn,
 		); err != nil {
 			return nil, err
 		}
@@ -460,7 +503,7 @@ func (q *Queries) LockRunChunk(ctx context.Context, runID uuid.UUID, firstLoanID
 }
 
 const lockRunToPlan = `-- name: LockRunToPlan :one
-SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings FROM runs WHERE id = $1 AND status = 'requested' FOR NO KEY UPDATE
+SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on FROM runs WHERE id = $1 AND status = 'requested' FOR NO KEY UPDATE
 `
 
 // LockRunToPlan locks a run that was requested and not yet cut into chunks. It
@@ -484,6 +527,7 @@ func (q *Queries) LockRunToPlan(ctx context.Context, id uuid.UUID) (Run, error) 
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.Findings,
+		&i.DueMonthOn,
 	)
 	return i, err
 }

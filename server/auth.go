@@ -42,6 +42,8 @@ const (
 	ScopeEscrowWrite    = "escrow:write"
 	ScopeEscrowDisburse = "escrow:disburse"
 	ScopeEscrowPayees   = "escrow:payees"
+	ScopeEscrowAnalyze  = "escrow:analyze"
+	ScopeEscrowPolicy   = "escrow:policy"
 )
 
 // Scopes lists every scope, with what it allows.
@@ -66,6 +68,8 @@ var Scopes = map[string]string{
 	ScopeEscrowWrite:    "Add and change escrow lines and bills, and release bills that are held.",
 	ScopeEscrowDisburse: "Pay bills from escrow, write payment files and download them, and say what arrived or came back.",
 	ScopeEscrowPayees:   "Say where payees are paid, and by what policy.",
+	ScopeEscrowAnalyze:  "Analyze escrow accounts, which changes payments.",
+	ScopeEscrowPolicy:   "Set the policy that escrow analyses follow.",
 }
 
 // tokenTable is what authentication needs of the table of tokens.

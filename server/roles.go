@@ -16,9 +16,9 @@ var Roles = map[string][]string{
 	"viewer": reading,
 	"operator": append([]string{
 		ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite, ScopePaymentsReverse,
-		ScopeEscrowWrite, ScopeEscrowDisburse,
+		ScopeEscrowWrite, ScopeEscrowAnalyze, ScopeEscrowDisburse,
 	}, reading...),
-	"approver": append([]string{ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees}, reading...),
+	"approver": append([]string{ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy}, reading...),
 	"auditor":  append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
 	RoleAdmin:  {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
 }

@@ -72,6 +72,7 @@ type Server struct {
 	batches   *waiters // for batches to be finished
 	uploads   chan struct{}
 	runs      *waiters // for runs to be over
+	analyses  *waiters // for escrow analyses to be finished or rejected
 
 	reversalApproval bool     // Reversals wait for another principal.
 	changeApproval   bool     // So do changes of loans.
@@ -116,6 +117,12 @@ func New(o Options) (*Server, error) {
 	s.routeEscrowDisbursements()
 	s.routeEscrowFiles()
 	s.routeEscrowPayees()
+	s.routeEscrowLines()
+	s.routeEscrowSettings()
+	s.routeEscrowPolicy()
+	s.analyses = newWaiters(q.ListFinishedEscrowAnalyses, o.Log)
+	s.routeEscrowAnalyses()
+	s.routeEscrowRuns()
 	return s, s.routeDocs()
 }
 
@@ -180,6 +187,9 @@ func (s *Server) StopWaiting() {
 	}
 	if s.escrowReturns != nil {
 		s.escrowReturns.close()
+	}
+	if s.analyses != nil {
+		s.analyses.close()
 	}
 }
 
