@@ -133,13 +133,13 @@ func (s *Server) addEscrowLine(ctx context.Context, in *addEscrowLineInput) (*es
 	return escrowLineAnswer(&row), nil
 }
 
-// linePath is the part of a request's path that names a line.
-type linePath struct {
+// LinePath is the part of a request's path that names a line.
+type LinePath struct {
 	LineID int64 `path:"line_id" minimum:"1" maximum:"9007199254740991"`
 }
 
 type changeEscrowLineInput struct {
-	linePath
+	LinePath
 	IfMatch string `header:"If-Match" maxLength:"100" doc:"The line's ETag."`
 	Body    escrowLinePatch
 }
@@ -201,7 +201,7 @@ func (s *Server) changeEscrowLine(ctx context.Context, in *changeEscrowLineInput
 }
 
 type endEscrowLineInput struct {
-	linePath
+	LinePath
 	IfMatch string `header:"If-Match" maxLength:"100" doc:"The line's ETag."`
 }
 
