@@ -34,6 +34,7 @@ func TestProgram(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *program){
 		"crash":       testCrash,
 		"file crash":  testFileCrash,
+		"escrow":      testEscrowCrash,
 		"idempotency": testIdempotency,
 		"hostile":     testHostile,
 		"regz":        testRegZ,
