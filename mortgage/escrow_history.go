@@ -78,6 +78,8 @@ type AnnualEscrowStatement struct {
 	TotalPaidOut  Cents
 	Refunded      Cents // to the borrower
 	Opening       Cents
+	// ProjectedOpening is the balance with which the projection of the year began.
+	ProjectedOpening Cents
 	EndingBalance Cents          // (v)
 	Surplus       EscrowHandling // (vi)
 	Shortage      EscrowHandling // (vii)
@@ -113,6 +115,7 @@ func (y EscrowYear) AnnualStatement() (AnnualEscrowStatement, error) {
 	s := AnnualEscrowStatement{
 		DueOn: a.StatementDueOn, Rule: a.StatementRule, FromOn: y.FromOn, ToOn: y.ToOn, EffectiveOn: a.EffectiveOn,
 		Current: y.Current, Past: y.Past, Opening: y.Opening,
+		ProjectedOpening: y.ProjectedOpening,
 		Surplus: a.SurplusHandling, Shortage: a.ShortageHandling, Deficiency: a.DeficiencyHandling,
 		Payments: a.Payments, LongCycle: y.CycleMonths > monthsPerYear,
 		Differences: y.differences(), History: y.history(first, last), Projection: a.projection(y.Request.Items),
