@@ -76,10 +76,14 @@ func (w *CloseDay) startDisbursing(ctx context.Context, tx pgx.Tx, run *queries.
 	})
 }
 
-// followUp starts what follows a close: the payment of the day's bills at once, and,
-// where there is nothing to close, the analyses that are due.
+// followUp starts what follows a close: the payment of the day's bills and the
+// statements that are owed at once, and, where there is nothing to close, the
+// analyses that are due.
 func (w *CloseDay) followUp(ctx context.Context, tx pgx.Tx, run *queries.Run) error {
 	if err := w.startDisbursing(ctx, tx, run); err != nil {
+		return err
+	}
+	if err := makeOwedStatements(ctx, tx, w.Jobs); err != nil {
 		return err
 	}
 	return startAnalyses(ctx, tx, w.Jobs, run.ID)

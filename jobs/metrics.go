@@ -44,6 +44,8 @@ func kinds() map[string]string {
 		AnalyzeEscrowArgs{}.Kind():      QueueEscrow,
 		AnalyzePortfolioArgs{}.Kind():   QueueEscrow,
 		AnalyzeEscrowChunkArgs{}.Kind(): QueueEscrow,
+
+		MakeEscrowStatementArgs{}.Kind(): QueueStatements,
 	}
 }
 

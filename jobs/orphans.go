@@ -27,6 +27,7 @@ func orphanKinds() []string {
 		ScheduleDayCloseArgs{}.Kind(),
 		DisburseEscrowArgs{}.Kind(), DisburseEscrowChunkArgs{}.Kind(), ReturnDisbursementArgs{}.Kind(),
 		AnalyzeEscrowArgs{}.Kind(), AnalyzePortfolioArgs{}.Kind(), AnalyzeEscrowChunkArgs{}.Kind(),
+		MakeEscrowStatementArgs{}.Kind(),
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+
+	"loanserve/internal/statement"
 )
 
 const (
@@ -43,8 +45,28 @@ type Config struct {
 	// Housekeeping says how long what is purged by itself stays; nil leaves it to
 	// others to ask for it.
 	Housekeeping *Housekeeping
-	Metrics      *Metrics
-	Log          *slog.Logger
+	// Servicer is who sends the statements that this process makes. Without a name it
+	// makes none, and leaves them to others.
+	Servicer statement.Servicer
+	Metrics  *Metrics
+	Log      *slog.Logger
+}
+
+// queues returns the queues that the process works, and how many jobs of each at a
+// time.
+func (c *Config) queues() map[string]river.QueueConfig {
+	queues := map[string]river.QueueConfig{
+		QueuePayments: {MaxWorkers: c.PaymentWorkers},
+		QueueBatches:  {MaxWorkers: batchWorkers},
+		QueueCycle:    {MaxWorkers: cycleWorkers},
+
+		QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
+		QueueEscrow:       {MaxWorkers: escrowWorkers},
+	}
+	if c.Servicer.Name != "" {
+		queues[QueueStatements] = river.QueueConfig{MaxWorkers: statementWorkers}
+	}
+	return queues
 }
 
 // Worker works the queues until it is stopped.
@@ -107,21 +129,18 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err := addAnalysisWorkers(workers, pool, c.Metrics, analyzing); err != nil {
 		return nil, err
 	}
+	making := &MakeEscrowStatement{DB: pool, Servicer: c.Servicer}
+	if err := river.AddWorkerSafely(workers, making); err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		ID:           c.ID,
-		Schema:       Schema,
-		Logger:       quiet(c.Log),
-		Plugins:      []rivertype.Plugin{c.Metrics},
-		Workers:      workers,
-		PeriodicJobs: c.periodicJobs(),
-		Queues: map[string]river.QueueConfig{
-			QueuePayments: {MaxWorkers: c.PaymentWorkers},
-			QueueBatches:  {MaxWorkers: batchWorkers},
-			QueueCycle:    {MaxWorkers: cycleWorkers},
-
-			QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
-			QueueEscrow:       {MaxWorkers: escrowWorkers},
-		},
+		ID:                   c.ID,
+		Schema:               Schema,
+		Logger:               quiet(c.Log),
+		Plugins:              []rivertype.Plugin{c.Metrics},
+		Workers:              workers,
+		PeriodicJobs:         c.periodicJobs(),
+		Queues:               c.queues(),
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPoll,

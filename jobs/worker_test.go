@@ -213,7 +213,7 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 	jobs.NewMetrics(registry, slog.New(slog.DiscardHandler))
 	registry.MustRegister(jobs.NewQueueCollector(db.App, slog.New(slog.DiscardHandler)))
 
-	const kinds = 14
+	const kinds = 18
 	for name, series := range map[string]int{
 		"loanserve_jobs_inserted_total":          kinds,
 		"loanserve_job_attempts_total":           4 * kinds,

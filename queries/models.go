@@ -72,6 +72,76 @@ func AllBorrowerRoleValues() []BorrowerRole {
 	}
 }
 
+type DocumentKind string
+
+const (
+	DocumentKindNote               DocumentKind = "note"
+	DocumentKindSecurityInstrument DocumentKind = "security_instrument"
+	DocumentKindDisclosure         DocumentKind = "disclosure"
+	DocumentKindStatement          DocumentKind = "statement"
+	DocumentKindCorrespondence     DocumentKind = "correspondence"
+	DocumentKindOther              DocumentKind = "other"
+)
+
+func (e *DocumentKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = DocumentKind(s)
+	case string:
+		*e = DocumentKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for DocumentKind: %T", src)
+	}
+	return nil
+}
+
+type NullDocumentKind struct {
+	DocumentKind DocumentKind
+	Valid        bool // Valid is true if DocumentKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullDocumentKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.DocumentKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.DocumentKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullDocumentKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.DocumentKind), nil
+}
+
+func (e DocumentKind) Valid() bool {
+	switch e {
+	case DocumentKindNote,
+		DocumentKindSecurityInstrument,
+		DocumentKindDisclosure,
+		DocumentKindStatement,
+		DocumentKindCorrespondence,
+		DocumentKindOther:
+		return true
+	}
+	return false
+}
+
+func AllDocumentKindValues() []DocumentKind {
+	return []DocumentKind{
+		DocumentKindNote,
+		DocumentKindSecurityInstrument,
+		DocumentKindDisclosure,
+		DocumentKindStatement,
+		DocumentKindCorrespondence,
+		DocumentKindOther,
+	}
+}
+
 type EscrowAnalysisKind string
 
 const (
@@ -1525,6 +1595,17 @@ type EscrowReturn struct {
 	RequestHash    []byte
 	CreatedAt      time.Time
 	PostedAt       *time.Time
+}
+
+type EscrowStatement struct {
+	AnalysisID  uuid.UUID
+	LoanID      int64
+	HtmlID      uuid.UUID
+	PdfID       uuid.UUID
+	MadeAt      time.Time
+	DeliveredOn mortgage.Date
+	DeliveredBy *string
+	JsonID      uuid.UUID
 }
 
 type Loan struct {
