@@ -38,11 +38,11 @@ func makeStatement(t *testing.T, tx pgx.Tx, analysis uuid.UUID) error {
 }
 
 // statementOf returns the stored statement of an analysis as data.
-func statementOf(t *testing.T, db queries.DBTX, analysis uuid.UUID) statement.Data {
+func statementOf(t *testing.T, db queries.DBTX, analysis uuid.UUID) statement.Disclosure {
 	t.Helper()
 	doc, err := queries.New(db).GetEscrowStatementDocument(t.Context(), "json", analysis)
 	require.NoError(t, err)
-	var d statement.Data
+	var d statement.Disclosure
 	require.NoError(t, json.Unmarshal(doc.Content, &d))
 	return d
 }
@@ -146,13 +146,13 @@ func TestMakeEscrowStatement(t *testing.T) {
 	require.True(t, past.Projected)
 	require.Equal(t, testdb.Date("2025-07-01"), past.FromOn)
 	require.Equal(t, testdb.Date("2026-06-30"), past.ToOn)
-	require.Equal(t, []statement.DataCategory{
+	require.Equal(t, []statement.DisclosureCategory{
 		{Kind: mortgage.EscrowCountyTax, Payee: "Sangamon County", ProjectedCents: 1_140_00, ActualCents: 1_090_00},
 		{Kind: mortgage.EscrowSchoolTax, Payee: "School District 186", ProjectedCents: 360_00, ActualCents: 360_00},
 	}, past.Categories)
 	require.False(t, past.LowReached)
 	require.Equal(t, mortgage.Cents(841_96+130_00-83), d.Payment.TotalCents, "a surplus of 10.00 is credited")
-	require.Equal(t, statement.DataPayment{
+	require.Equal(t, statement.DisclosurePayment{
 		PrincipalAndInterestCents: 841_96, EscrowCents: 125_00, DiscretionaryCents: 0, TotalCents: 966_96,
 	}, *d.PastPayment)
 	require.Equal(t, []string{"Pat Sample"}, d.Borrowers)
@@ -216,7 +216,7 @@ func TestStatementWithoutAnAnalysisBefore(t *testing.T) {
 	require.Equal(t, testdb.Date("2026-01-01"), d.Past.FromOn)
 	require.Equal(t, mortgage.Cents(1_000_00), d.Past.OpeningCents)
 	require.Equal(t, mortgage.Cents(-300_00), d.Past.EndingCents, "what was advanced is below zero")
-	require.Equal(t, []statement.DataCategory{{Kind: mortgage.EscrowOther, ActualCents: 1_300_00}}, d.Past.Categories)
+	require.Equal(t, []statement.DisclosureCategory{{Kind: mortgage.EscrowOther, ActualCents: 1_300_00}}, d.Past.Categories)
 	require.Equal(t, mortgage.Cents(300_00), d.Deficiency.AmountCents)
 }
 
@@ -347,7 +347,7 @@ func TestOwedStatementsAreMade(t *testing.T) {
 		AnalysisID: analysis.ID, DeliveredOn: testdb.Date("2026-07-10"), DeliveredBy: new("testdb"),
 	})
 	require.NoError(t, err)
-	counts, err := queries.New(db.App).CountEscrowStatements(t.Context())
+	counts, err := queries.New(db.App).CountOwedEscrowStatements(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, counts)
 }

@@ -26,7 +26,7 @@ type StatementCollector struct {
 
 	mu     sync.Mutex
 	readAt time.Time
-	counts []queries.CountEscrowStatementsRow
+	counts []queries.CountOwedEscrowStatementsRow
 	err    error
 }
 
@@ -78,13 +78,13 @@ func (c *StatementCollector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // read returns the counts, at most statementsCacheFor old.
-func (c *StatementCollector) read() ([]queries.CountEscrowStatementsRow, error) {
+func (c *StatementCollector) read() ([]queries.CountOwedEscrowStatementsRow, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.readAt) >= statementsCacheFor { //nolint:forbidigo // The age of a cache.
 		ctx, cancel := context.WithTimeout(context.Background(), queueReadTimeout)
 		defer cancel()
-		c.counts, c.err = c.q.CountEscrowStatements(ctx)
+		c.counts, c.err = c.q.CountOwedEscrowStatements(ctx)
 		c.readAt = now
 	}
 	return c.counts, c.err

@@ -139,7 +139,6 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		Logger:               quiet(c.Log),
 		Plugins:              []rivertype.Plugin{c.Metrics},
 		Workers:              workers,
-		PeriodicJobs:         c.periodicJobs(),
 		Queues:               c.queues(),
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,

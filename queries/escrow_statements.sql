@@ -67,10 +67,9 @@ VALUES (@analysis_id, @loan_id, @html_id, @pdf_id, @json_id);
 -- made, those that are due first, at most row_limit of them.
 --
 -- name: ListEscrowStatementsToMake :many
-SELECT a.id FROM escrow_analyses a
-WHERE a.status = 'finished' AND NOT a.dry_run AND a.statement_due_on IS NOT NULL
-  AND NOT EXISTS (SELECT FROM escrow_statements s WHERE s.analysis_id = a.id)
-ORDER BY a.statement_due_on, a.id
+SELECT analysis_id FROM owed_escrow_statements
+WHERE made_at IS NULL
+ORDER BY due_on, analysis_id
 LIMIT @row_limit;
 
 -- GetEscrowStatementDocument returns a statement in one of its forms: html, pdf or
@@ -92,31 +91,31 @@ UPDATE escrow_statements SET delivered_on = @delivered_on, delivered_by = @deliv
 WHERE analysis_id = @analysis_id AND delivered_on IS NULL
 RETURNING *;
 
--- ListEscrowStatements returns the statements that are owed, made or not, in order
--- of the day by which they are delivered, after the given one: at most row_limit of
--- them, of those due before a day and delivered or not when that is asked for.
+-- GetOwedEscrowStatement returns what is known of the statement that an analysis
+-- owes.
 --
--- name: ListEscrowStatements :many
-SELECT a.id AS analysis_id, a.loan_id, a.kind, a.as_of_on, a.statement_due_on, s.made_at, s.delivered_on,
-  coalesce(s.delivered_by, '')::text AS delivered_by
-FROM escrow_analyses a
-LEFT JOIN escrow_statements s ON s.analysis_id = a.id
-WHERE a.status = 'finished' AND NOT a.dry_run AND a.statement_due_on IS NOT NULL
-  AND (a.statement_due_on, a.id) > (@after_due_on::date, @after_id::uuid)
-  AND a.statement_due_on < @due_before::date
-  AND (sqlc.narg(delivered)::boolean IS NULL OR (s.delivered_on IS NOT NULL) = sqlc.narg(delivered)::boolean)
-ORDER BY a.statement_due_on, a.id
+-- name: GetOwedEscrowStatement :one
+SELECT * FROM owed_escrow_statements WHERE analysis_id = $1;
+
+-- ListOwedEscrowStatements returns the statements that are owed, made or not, in
+-- order of the day by which they are delivered, after the given one: at most row_limit
+-- of them, of those due before a day, and delivered or not when that is asked for.
+--
+-- name: ListOwedEscrowStatements :many
+SELECT * FROM owed_escrow_statements
+WHERE (due_on, analysis_id) > (@after_due_on::date, @after_id::uuid) AND due_on < @due_before::date
+  AND (sqlc.narg(delivered)::boolean IS NULL OR (delivered_on IS NOT NULL) = sqlc.narg(delivered)::boolean)
+ORDER BY due_on, analysis_id
 LIMIT @row_limit;
 
--- CountEscrowStatements returns how many statements are owed and were not
+-- CountOwedEscrowStatements returns how many statements are owed and were not
 -- delivered: not made or made, and whether the day by which they had to be delivered
 -- has passed (UTC).
 --
--- name: CountEscrowStatements :many
-SELECT (s.analysis_id IS NOT NULL)::boolean AS made,
-  (a.statement_due_on < timezone('UTC', now())::date)::boolean AS overdue, count(*)::bigint AS statements
-FROM escrow_analyses a
-LEFT JOIN escrow_statements s ON s.analysis_id = a.id
-WHERE a.status = 'finished' AND NOT a.dry_run AND a.statement_due_on IS NOT NULL AND s.delivered_on IS NULL
+-- name: CountOwedEscrowStatements :many
+SELECT (made_at IS NOT NULL)::boolean AS made, (due_on < timezone('UTC', now())::date)::boolean AS overdue,
+  count(*)::bigint AS statements
+FROM owed_escrow_statements
+WHERE delivered_on IS NULL
 GROUP BY 1, 2
 ORDER BY 1, 2;

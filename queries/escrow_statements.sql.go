@@ -13,34 +13,33 @@ import (
 	mortgage "loanserve/mortgage"
 )
 
-const countEscrowStatements = `-- name: CountEscrowStatements :many
-SELECT (s.analysis_id IS NOT NULL)::boolean AS made,
-  (a.statement_due_on < timezone('UTC', now())::date)::boolean AS overdue, count(*)::bigint AS statements
-FROM escrow_analyses a
-LEFT JOIN escrow_statements s ON s.analysis_id = a.id
-WHERE a.status = 'finished' AND NOT a.dry_run AND a.statement_due_on IS NOT NULL AND s.delivered_on IS NULL
+const countOwedEscrowStatements = `-- name: CountOwedEscrowStatements :many
+SELECT (made_at IS NOT NULL)::boolean AS made, (due_on < timezone('UTC', now())::date)::boolean AS overdue,
+  count(*)::bigint AS statements
+FROM owed_escrow_statements
+WHERE delivered_on IS NULL
 GROUP BY 1, 2
 ORDER BY 1, 2
 `
 
-type CountEscrowStatementsRow struct {
+type CountOwedEscrowStatementsRow struct {
 	Made       bool
 	Overdue    bool
 	Statements int64
 }
 
-// CountEscrowStatements returns how many statements are owed and were not
+// CountOwedEscrowStatements returns how many statements are owed and were not
 // delivered: not made or made, and whether the day by which they had to be delivered
 // has passed (UTC).
-func (q *Queries) CountEscrowStatements(ctx context.Context) ([]CountEscrowStatementsRow, error) {
-	rows, err := q.db.Query(ctx, countEscrowStatements)
+func (q *Queries) CountOwedEscrowStatements(ctx context.Context) ([]CountOwedEscrowStatementsRow, error) {
+	rows, err := q.db.Query(ctx, countOwedEscrowStatements)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []CountEscrowStatementsRow{}
+	items := []CountOwedEscrowStatementsRow{}
 	for rows.Next() {
-		var i CountEscrowStatementsRow
+		var i CountOwedEscrowStatementsRow
 		if err := rows.Scan(&i.Made, &i.Overdue, &i.Statements); err != nil {
 			return nil, err
 		}
@@ -163,6 +162,28 @@ func (q *Queries) GetEscrowStatementDocument(ctx context.Context, form string, a
 	return i, err
 }
 
+const getOwedEscrowStatement = `-- name: GetOwedEscrowStatement :one
+SELECT analysis_id, loan_id, kind, as_of_on, due_on, made_at, delivered_on, delivered_by FROM owed_escrow_statements WHERE analysis_id = $1
+`
+
+// GetOwedEscrowStatement returns what is known of the statement that an analysis
+// owes.
+func (q *Queries) GetOwedEscrowStatement(ctx context.Context, analysisID uuid.UUID) (OwedEscrowStatement, error) {
+	row := q.db.QueryRow(ctx, getOwedEscrowStatement, analysisID)
+	var i OwedEscrowStatement
+	err := row.Scan(
+		&i.AnalysisID,
+		&i.LoanID,
+		&i.Kind,
+		&i.AsOfOn,
+		&i.DueOn,
+		&i.MadeAt,
+		&i.DeliveredOn,
+		&i.DeliveredBy,
+	)
+	return i, err
+}
+
 const insertDocument = `-- name: InsertDocument :exec
 INSERT INTO documents (id, loan_id, kind, title, media_type, content, sha256)
 VALUES ($1, $2, $3, $4, $5, $6, sha256($6))
@@ -263,81 +284,10 @@ func (q *Queries) ListEscrowMovements(ctx context.Context, arg ListEscrowMovemen
 	return items, nil
 }
 
-const listEscrowStatements = `-- name: ListEscrowStatements :many
-SELECT a.id AS analysis_id, a.loan_id, a.kind, a.as_of_on, a.statement_due_on, s.made_at, s.delivered_on,
-  coalesce(s.delivered_by, '')::text AS delivered_by
-FROM escrow_analyses a
-LEFT JOIN escrow_statements s ON s.analysis_id = a.id
-WHERE a.status = 'finished' AND NOT a.dry_run AND a.statement_due_on IS NOT NULL
-  AND (a.statement_due_on, a.id) > ($1::date, $2::uuid)
-  AND a.statement_due_on < $3::date
-  AND ($4::boolean IS NULL OR (s.delivered_on IS NOT NULL) = $4::boolean)
-ORDER BY a.statement_due_on, a.id
-LIMIT $5
-`
-
-type ListEscrowStatementsParams struct {
-	AfterDueOn mortgage.Date
-	AfterID    uuid.UUID
-	DueBefore  mortgage.Date
-	Delivered  *bool
-	RowLimit   int32
-}
-
-type ListEscrowStatementsRow struct {
-	AnalysisID     uuid.UUID
-	LoanID         int64
-	Kind           EscrowAnalysisKind
-	AsOfOn         mortgage.Date
-	StatementDueOn mortgage.Date
-	MadeAt         *time.Time
-	DeliveredOn    mortgage.Date
-	DeliveredBy    string
-}
-
-// ListEscrowStatements returns the statements that are owed, made or not, in order
-// of the day by which they are delivered, after the given one: at most row_limit of
-// them, of those due before a day and delivered or not when that is asked for.
-func (q *Queries) ListEscrowStatements(ctx context.Context, arg ListEscrowStatementsParams) ([]ListEscrowStatementsRow, error) {
-	rows, err := q.db.Query(ctx, listEscrowStatements,
-		arg.AfterDueOn,
-		arg.AfterID,
-		arg.DueBefore,
-		arg.Delivered,
-		arg.RowLimit,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListEscrowStatementsRow{}
-	for rows.Next() {
-		var i ListEscrowStatementsRow
-		if err := rows.Scan(
-			&i.AnalysisID,
-			&i.LoanID,
-			&i.Kind,
-			&i.AsOfOn,
-			&i.StatementDueOn,
-			&i.MadeAt,
-			&i.DeliveredOn,
-			&i.DeliveredBy,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listEscrowStatementsToMake = `-- name: ListEscrowStatementsToMake :many
-SELECT a.id FROM escrow_analyses a
-WHERE a.status = 'finished' AND NOT a.dry_run AND a.statement_due_on IS NOT NULL
-  AND NOT EXISTS (SELECT FROM escrow_statements s WHERE s.analysis_id = a.id)
-ORDER BY a.statement_due_on, a.id
+SELECT analysis_id FROM owed_escrow_statements
+WHERE made_at IS NULL
+ORDER BY due_on, analysis_id
 LIMIT $1
 `
 
@@ -351,11 +301,65 @@ func (q *Queries) ListEscrowStatementsToMake(ctx context.Context, rowLimit int32
 	defer rows.Close()
 	items := []uuid.UUID{}
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var analysis_id uuid.UUID
+		if err := rows.Scan(&analysis_id); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, analysis_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOwedEscrowStatements = `-- name: ListOwedEscrowStatements :many
+SELECT analysis_id, loan_id, kind, as_of_on, due_on, made_at, delivered_on, delivered_by FROM owed_escrow_statements
+WHERE (due_on, analysis_id) > ($1::date, $2::uuid) AND due_on < $3::date
+  AND ($4::boolean IS NULL OR (delivered_on IS NOT NULL) = $4::boolean)
+ORDER BY due_on, analysis_id
+LIMIT $5
+`
+
+type ListOwedEscrowStatementsParams struct {
+	AfterDueOn mortgage.Date
+	AfterID    uuid.UUID
+	DueBefore  mortgage.Date
+	Delivered  *bool
+	RowLimit   int32
+}
+
+// ListOwedEscrowStatements returns the statements that are owed, made or not, in
+// order of the day by which they are delivered, after the given one: at most row_limit
+// of them, of those due before a day, and delivered or not when that is asked for.
+func (q *Queries) ListOwedEscrowStatements(ctx context.Context, arg ListOwedEscrowStatementsParams) ([]OwedEscrowStatement, error) {
+	rows, err := q.db.Query(ctx, listOwedEscrowStatements,
+		arg.AfterDueOn,
+		arg.AfterID,
+		arg.DueBefore,
+		arg.Delivered,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []OwedEscrowStatement{}
+	for rows.Next() {
+		var i OwedEscrowStatement
+		if err := rows.Scan(
+			&i.AnalysisID,
+			&i.LoanID,
+			&i.Kind,
+			&i.AsOfOn,
+			&i.DueOn,
+			&i.MadeAt,
+			&i.DeliveredOn,
+			&i.DeliveredBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -1689,6 +1689,17 @@ type LoanChange struct {
 	PostedSeq                 *int32
 }
 
+type OwedEscrowStatement struct {
+	AnalysisID  uuid.UUID
+	LoanID      int64
+	Kind        EscrowAnalysisKind
+	AsOfOn      mortgage.Date
+	DueOn       mortgage.Date
+	MadeAt      *time.Time
+	DeliveredOn mortgage.Date
+	DeliveredBy *string
+}
+
 type PasswordReset struct {
 	UserID      int64
 	TokenHash   []byte

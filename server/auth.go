@@ -44,6 +44,7 @@ const (
 	ScopeEscrowPayees   = "escrow:payees"
 	ScopeEscrowAnalyze  = "escrow:analyze"
 	ScopeEscrowPolicy   = "escrow:policy"
+	ScopeEscrowDeliver  = "escrow:deliver"
 )
 
 // Scopes lists every scope, with what it allows.
@@ -64,12 +65,13 @@ var Scopes = map[string]string{
 	ScopeHousekeepingRun: "Delete ended sessions and old login attempts.",
 	ScopeSelf:            "Read and end one's own sessions, and change one's own password.",
 
-	ScopeEscrowRead:     "Read escrow lines, bills, analyses and disbursements.",
+	ScopeEscrowRead:     "Read escrow lines, bills, analyses, statements and disbursements.",
 	ScopeEscrowWrite:    "Add and change escrow lines and bills, and release bills that are held.",
 	ScopeEscrowDisburse: "Pay bills from escrow, write payment files and download them, and say what arrived or came back.",
 	ScopeEscrowPayees:   "Say where payees are paid, and by what policy.",
 	ScopeEscrowAnalyze:  "Analyze escrow accounts, which changes payments.",
 	ScopeEscrowPolicy:   "Set the policy that escrow analyses follow.",
+	ScopeEscrowDeliver:  "Record that escrow statements were delivered.",
 }
 
 // tokenTable is what authentication needs of the table of tokens.

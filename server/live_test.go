@@ -244,6 +244,8 @@ func TestEnumerationsAreTheDatabases(t *testing.T) {
 		{"Disbursement", "kind", "escrow_disbursement_kind"},
 		{"Disbursement", "status", "escrow_disbursement_status"},
 		{"EscrowReturn", "status", "escrow_return_status"},
+		{"EscrowStatement", "kind", "escrow_analysis_kind"},
+		{"Disclosure", "kind", "escrow_analysis_kind"},
 	} {
 		var enum []string
 		for _, v := range schemas[place.schema].Properties[place.property].Enum {

@@ -16,7 +16,7 @@ var Roles = map[string][]string{
 	"viewer": reading,
 	"operator": append([]string{
 		ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite, ScopePaymentsReverse,
-		ScopeEscrowWrite, ScopeEscrowAnalyze, ScopeEscrowDisburse,
+		ScopeEscrowWrite, ScopeEscrowAnalyze, ScopeEscrowDisburse, ScopeEscrowDeliver,
 	}, reading...),
 	"approver": append([]string{ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy}, reading...),
 	"auditor":  append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),

@@ -123,6 +123,7 @@ func New(o Options) (*Server, error) {
 	s.analyses = newWaiters(q.ListFinishedEscrowAnalyses, o.Log)
 	s.routeEscrowAnalyses()
 	s.routeEscrowRuns()
+	s.routeEscrowStatements()
 	return s, s.routeDocs()
 }
 

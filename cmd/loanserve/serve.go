@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"loanserve/internal/localday"
+	"loanserve/internal/statement"
 	"loanserve/jobs"
 )
 
@@ -46,7 +47,7 @@ func (w *workCommand) Validate() error {
 	if w.Workers == 0 {
 		return errNoWorkers
 	}
-	return nil
+	return w.processFlags.Validate()
 }
 
 // Run implements the command.
@@ -65,6 +66,9 @@ func (f *processFlags) options(log *slog.Logger) processOptions {
 		},
 		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,
 		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
+		servicer: statement.Servicer{
+			Name: string(f.Servicer.Name), Address: string(f.Servicer.Address), Phone: string(f.Servicer.Phone),
+		},
 	}
 }
 

@@ -8,47 +8,47 @@ import (
 	"loanserve/mortgage"
 )
 
-// Data is a statement as the API gives it.
-type Data struct {
+// Disclosure is a statement as the API gives it.
+type Disclosure struct {
 	Title      string                      `json:"title"`
 	Kind       mortgage.EscrowAnalysisKind `json:"kind" enum:"annual,short_year,on_demand,initial,payoff"`
 	LoanNumber string                      `json:"loan_number"`
 	PreparedOn mortgage.Date               `json:"prepared_on" format:"date" doc:"The day of the analysis."`
 	DueOn      mortgage.Date               `json:"due_on" format:"date" doc:"By when it is delivered."`
 	Rule       mortgage.EscrowRule         `json:"rule" doc:"Why it is owed."`
-	Servicer   DataServicer                `json:"servicer"`
+	Servicer   DisclosureServicer          `json:"servicer"`
 	Borrowers  []string                    `json:"borrowers"`
 	Property   string                      `json:"property"`
 
-	EffectiveOn mortgage.Date   `json:"effective_on,omitzero" format:"date" doc:"The due date of the first payment of the new amount; left out for a payoff."`
-	Payment     DataPayment     `json:"payment" doc:"What is paid each month from then on."`
-	PastPayment *DataPayment    `json:"past_payment,omitzero" nullable:"false" doc:"What was paid each month until then; left out of an initial statement."`
-	Steps       []DataStep      `json:"escrow_payments" doc:"The escrow part of the payment, by month, where it changes."`
-	Surplus     DataHandling    `json:"surplus"`
-	Shortage    DataHandling    `json:"shortage"`
-	Deficiency  DataHandling    `json:"deficiency"`
-	Deposit     DataHandling    `json:"first_deposit"`
-	Coming      *DataProjection `json:"coming_year,omitzero" nullable:"false" doc:"Left out for a payoff."`
-	Past        *DataHistory    `json:"past_year,omitzero" nullable:"false" doc:"Left out of an initial statement."`
+	EffectiveOn mortgage.Date         `json:"effective_on,omitzero" format:"date" doc:"The due date of the first payment of the new amount; left out for a payoff."`
+	Payment     DisclosurePayment     `json:"payment" doc:"What is paid each month from then on."`
+	PastPayment *DisclosurePayment    `json:"past_payment,omitzero" nullable:"false" doc:"What was paid each month until then; left out of an initial statement."`
+	Steps       []DisclosureStep      `json:"escrow_payments" doc:"The escrow part of the payment, by month, where it changes."`
+	Surplus     DisclosureHandling    `json:"surplus"`
+	Shortage    DisclosureHandling    `json:"shortage"`
+	Deficiency  DisclosureHandling    `json:"deficiency"`
+	Deposit     DisclosureHandling    `json:"first_deposit"`
+	Coming      *DisclosureProjection `json:"coming_year,omitzero" nullable:"false" doc:"Left out for a payoff."`
+	Past        *DisclosureHistory    `json:"past_year,omitzero" nullable:"false" doc:"Left out of an initial statement."`
 }
 
-// DataServicer is who sends the statement.
-type DataServicer struct {
+// DisclosureServicer is who sends the statement.
+type DisclosureServicer struct {
 	Name    string `json:"name"`
 	Address string `json:"address,omitzero"`
 	Phone   string `json:"phone,omitzero"`
 }
 
-// DataPayment is a monthly payment.
-type DataPayment struct {
+// DisclosurePayment is a monthly payment.
+type DisclosurePayment struct {
 	PrincipalAndInterestCents mortgage.Cents `json:"principal_and_interest_cents"`
 	EscrowCents               mortgage.Cents `json:"escrow_cents"`
 	DiscretionaryCents        mortgage.Cents `json:"discretionary_cents"`
 	TotalCents                mortgage.Cents `json:"total_cents"`
 }
 
-// DataStep is the escrow part of the payment from a due date on.
-type DataStep struct {
+// DisclosureStep is the escrow part of the payment from a due date on.
+type DisclosureStep struct {
 	FromOn          mortgage.Date  `json:"from_on" format:"date"`
 	BaseCents       mortgage.Cents `json:"base_cents" doc:"A twelfth of a year's bills."`
 	ShortageCents   mortgage.Cents `json:"shortage_cents"`
@@ -57,8 +57,8 @@ type DataStep struct {
 	TotalCents      mortgage.Cents `json:"total_cents"`
 }
 
-// DataHandling is what is done about an amount.
-type DataHandling struct {
+// DisclosureHandling is what is done about an amount.
+type DisclosureHandling struct {
 	Action       mortgage.EscrowAction `json:"action" enum:"nothing,refund,credit,retain,leave,within_30_days,spread,deposit,in_payoff"`
 	AmountCents  mortgage.Cents        `json:"amount_cents"`
 	Rule         mortgage.EscrowRule   `json:"rule,omitzero"`
@@ -68,8 +68,8 @@ type DataHandling struct {
 	LastCents    mortgage.Cents        `json:"last_cents,omitzero" doc:"In the last of the months."`
 }
 
-// DataProjection is the coming year.
-type DataProjection struct {
+// DisclosureProjection is the coming year.
+type DisclosureProjection struct {
 	StartOn            mortgage.Date       `json:"start_on" format:"date"`
 	RequiredStartCents mortgage.Cents      `json:"required_start_cents"`
 	StartBalanceCents  mortgage.Cents      `json:"start_balance_cents"`
@@ -79,12 +79,12 @@ type DataProjection struct {
 	LowMonthOn         mortgage.Date       `json:"low_month_on" format:"date" doc:"The month of the lowest target balance."`
 	LowTargetCents     mortgage.Cents      `json:"low_target_cents"`
 	CycleMonths        int                 `json:"cycle_months" doc:"More than 12 when bills come less often than every year."`
-	Charges            []DataCharge        `json:"charges" doc:"By date."`
-	Months             []DataMonth         `json:"months"`
+	Charges            []DisclosureCharge  `json:"charges" doc:"By date."`
+	Months             []DisclosureMonth   `json:"months"`
 }
 
-// DataCharge is a bill that is expected.
-type DataCharge struct {
+// DisclosureCharge is a bill that is expected.
+type DisclosureCharge struct {
 	Kind        mortgage.EscrowItemKind `json:"kind"`
 	Payee       string                  `json:"payee"`
 	PayOn       mortgage.Date           `json:"pay_on" format:"date"`
@@ -92,8 +92,8 @@ type DataCharge struct {
 	Basis       mortgage.EstimateBasis  `json:"basis" enum:"known,comparable_property,last_charge,last_charge_modified"`
 }
 
-// DataMonth is a month of the coming year. Balances are those at its end.
-type DataMonth struct {
+// DisclosureMonth is a month of the coming year. Balances are those at its end.
+type DisclosureMonth struct {
 	MonthOn           mortgage.Date  `json:"month_on" format:"date" doc:"Its first day."`
 	DepositCents      mortgage.Cents `json:"deposit_cents" doc:"The twelfth."`
 	DisbursementCents mortgage.Cents `json:"disbursement_cents"`
@@ -115,18 +115,18 @@ func (s *Statement) JSON() ([]byte, error) {
 	return out, nil
 }
 
-func (s *Statement) data() *Data {
+func (s *Statement) data() *Disclosure {
 	surplus, shortage, deficiency, deposit := s.found()
 	now, before, from := s.payments()
-	d := &Data{
+	d := &Disclosure{
 		Title: s.Title(), Kind: s.Kind, LoanNumber: s.LoanNumber, PreparedOn: s.AsOf, DueOn: s.DueOn(),
-		Servicer: DataServicer(s.Servicer), Borrowers: s.Borrowers, Property: s.Property,
+		Servicer: DisclosureServicer(s.Servicer), Borrowers: s.Borrowers, Property: s.Property,
 		EffectiveOn: from, Payment: paymentData(now),
 		Surplus: handlingData(surplus), Shortage: handlingData(shortage),
 		Deficiency: handlingData(deficiency), Deposit: handlingData(deposit),
 	}
 	for _, p := range s.steps() {
-		d.Steps = append(d.Steps, DataStep{
+		d.Steps = append(d.Steps, DisclosureStep{
 			FromOn: p.FromOn, BaseCents: p.Base, ShortageCents: p.Shortage, DeficiencyCents: p.Deficiency,
 			CreditCents: p.Credit, TotalCents: p.Total(),
 		})
@@ -144,37 +144,37 @@ func (s *Statement) data() *Data {
 	return d
 }
 
-func paymentData(p mortgage.MonthlyPayment) DataPayment {
-	return DataPayment{
+func paymentData(p mortgage.MonthlyPayment) DisclosurePayment {
+	return DisclosurePayment{
 		PrincipalAndInterestCents: p.PrincipalAndInterest, EscrowCents: p.Escrow, DiscretionaryCents: p.Discretionary,
 		TotalCents: p.Total(),
 	}
 }
 
-func handlingData(h mortgage.EscrowHandling) DataHandling {
+func handlingData(h mortgage.EscrowHandling) DisclosureHandling {
 	if h.Action == "" {
 		h.Action = mortgage.EscrowNothing
 	}
-	return DataHandling{
+	return DisclosureHandling{
 		Action: h.Action, AmountCents: h.Amount, Rule: h.Rule, DueOn: h.DueOn,
 		Months: h.Months, MonthlyCents: h.Monthly, LastCents: h.Last,
 	}
 }
 
-func (s *Statement) comingData() *DataProjection {
+func (s *Statement) comingData() *DisclosureProjection {
 	p := s.projection()
-	d := &DataProjection{
+	d := &DisclosureProjection{
 		StartOn: p.StartOn, RequiredStartCents: p.RequiredStart, StartBalanceCents: p.StartBalance,
 		PaidAheadCents: s.PaidAhead, CushionCents: p.Cushion, CushionRule: p.CushionRule,
 		LowMonthOn: p.LowMonthOn, LowTargetCents: p.LowTarget, CycleMonths: p.CycleMonths,
 	}
 	for _, c := range p.Charges {
-		d.Charges = append(d.Charges, DataCharge{
+		d.Charges = append(d.Charges, DisclosureCharge{
 			Kind: c.Kind, Payee: c.Payee, PayOn: c.PayOn, AmountCents: c.Amount, Basis: c.Basis,
 		})
 	}
 	for _, m := range p.Months {
-		d.Months = append(d.Months, DataMonth{
+		d.Months = append(d.Months, DisclosureMonth{
 			MonthOn: m.MonthOn, DepositCents: m.Deposit, DisbursementCents: m.Disbursement, TargetCents: m.Target,
 			ProjectedCents: m.Projected, PaymentCents: m.Payment, ExpectedCents: m.Expected,
 		})

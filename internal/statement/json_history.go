@@ -2,40 +2,40 @@ package statement
 
 import "loanserve/mortgage"
 
-// DataHistory is the year that has ended.
-type DataHistory struct {
-	FromOn        mortgage.Date  `json:"from_on" format:"date"`
-	ToOn          mortgage.Date  `json:"to_on" format:"date"`
-	OpeningCents  mortgage.Cents `json:"opening_cents"`
-	PaidInCents   mortgage.Cents `json:"paid_in_cents"`
-	PaidOutCents  mortgage.Cents `json:"paid_out_cents" doc:"For bills."`
-	RefundedCents mortgage.Cents `json:"refunded_cents" doc:"Paid back to the borrower."`
-	EndingCents   mortgage.Cents `json:"ending_cents" doc:"opening_cents + paid_in_cents - paid_out_cents - refunded_cents."`
-	Categories    []DataCategory `json:"categories" doc:"What was paid out, by purpose."`
+// DisclosureHistory is the year that has ended.
+type DisclosureHistory struct {
+	FromOn        mortgage.Date        `json:"from_on" format:"date"`
+	ToOn          mortgage.Date        `json:"to_on" format:"date"`
+	OpeningCents  mortgage.Cents       `json:"opening_cents"`
+	PaidInCents   mortgage.Cents       `json:"paid_in_cents"`
+	PaidOutCents  mortgage.Cents       `json:"paid_out_cents" doc:"For bills."`
+	RefundedCents mortgage.Cents       `json:"refunded_cents" doc:"Paid back to the borrower."`
+	EndingCents   mortgage.Cents       `json:"ending_cents" doc:"opening_cents + paid_in_cents - paid_out_cents - refunded_cents."`
+	Categories    []DisclosureCategory `json:"categories" doc:"What was paid out, by purpose."`
 
-	Projected             bool             `json:"projected" doc:"Whether there is a projection of the year; without one all that is projected is 0."`
-	ProjectedOpeningCents mortgage.Cents   `json:"projected_opening_cents"`
-	EstimatedLowCents     mortgage.Cents   `json:"estimated_low_cents"`
-	EstimatedLowOn        mortgage.Date    `json:"estimated_low_on" format:"date" doc:"The month."`
-	ActualLowCents        mortgage.Cents   `json:"actual_low_cents"`
-	ActualLowOn           mortgage.Date    `json:"actual_low_on" format:"date" doc:"The month."`
-	LowReached            bool             `json:"low_reached" doc:"The actual low is not above the estimated one."`
-	LongCycle             bool             `json:"long_cycle" doc:"It was not to be reached in every year."`
-	Differences           []DataDifference `json:"differences" doc:"Why the year differed from its projection."`
+	Projected             bool                   `json:"projected" doc:"Whether there is a projection of the year; without one all that is projected is 0."`
+	ProjectedOpeningCents mortgage.Cents         `json:"projected_opening_cents"`
+	EstimatedLowCents     mortgage.Cents         `json:"estimated_low_cents"`
+	EstimatedLowOn        mortgage.Date          `json:"estimated_low_on" format:"date" doc:"The month."`
+	ActualLowCents        mortgage.Cents         `json:"actual_low_cents"`
+	ActualLowOn           mortgage.Date          `json:"actual_low_on" format:"date" doc:"The month."`
+	LowReached            bool                   `json:"low_reached" doc:"The actual low is not above the estimated one."`
+	LongCycle             bool                   `json:"long_cycle" doc:"It was not to be reached in every year."`
+	Differences           []DisclosureDifference `json:"differences" doc:"Why the year differed from its projection."`
 
-	Months []DataHistoryMonth `json:"months"`
+	Months []DisclosureHistoryMonth `json:"months"`
 }
 
-// DataCategory is what was paid out for one purpose.
-type DataCategory struct {
+// DisclosureCategory is what was paid out for one purpose.
+type DisclosureCategory struct {
 	Kind           mortgage.EscrowItemKind `json:"kind"`
 	Payee          string                  `json:"payee"`
 	ProjectedCents mortgage.Cents          `json:"projected_cents"`
 	ActualCents    mortgage.Cents          `json:"actual_cents"`
 }
 
-// DataDifference is one difference between a year and its projection.
-type DataDifference struct {
+// DisclosureDifference is one difference between a year and its projection.
+type DisclosureDifference struct {
 	Kind           mortgage.EscrowDifferenceKind `json:"kind"`
 	MonthOn        mortgage.Date                 `json:"month_on" format:"date"`
 	Item           mortgage.EscrowItemKind       `json:"item,omitzero"`
@@ -47,9 +47,9 @@ type DataDifference struct {
 	Text           string                        `json:"text" doc:"The same in words."`
 }
 
-// DataHistoryMonth is a month of the year that has ended. Balances are those at its
+// DisclosureHistoryMonth is a month of the year that has ended. Balances are those at its
 // end.
-type DataHistoryMonth struct {
+type DisclosureHistoryMonth struct {
 	MonthOn                    mortgage.Date  `json:"month_on" format:"date" doc:"Its first day."`
 	ProjectedDepositCents      mortgage.Cents `json:"projected_deposit_cents"`
 	ActualDepositCents         mortgage.Cents `json:"actual_deposit_cents"`
@@ -60,9 +60,9 @@ type DataHistoryMonth struct {
 	Assumed                    bool           `json:"assumed" doc:"Some of it was scheduled, and not yet there."`
 }
 
-func (s *Statement) historyData() *DataHistory {
+func (s *Statement) historyData() *DisclosureHistory {
 	a := s.Annual
-	d := &DataHistory{
+	d := &DisclosureHistory{
 		FromOn: a.FromOn, ToOn: a.ToOn, OpeningCents: a.Opening, PaidInCents: a.PaidIn, PaidOutCents: a.TotalPaidOut,
 		RefundedCents: a.Refunded, EndingCents: a.EndingBalance,
 		Projected: !s.Unprojected, ProjectedOpeningCents: a.ProjectedOpening,
@@ -70,7 +70,7 @@ func (s *Statement) historyData() *DataHistory {
 		ActualLowOn: a.ActualLowOn, LowReached: a.LowReached, LongCycle: a.LongCycle,
 	}
 	for _, c := range a.PaidOut {
-		d.Categories = append(d.Categories, DataCategory{
+		d.Categories = append(d.Categories, DisclosureCategory{
 			Kind: c.Kind, Payee: c.Payee, ProjectedCents: c.Projected, ActualCents: c.Actual,
 		})
 	}
@@ -79,13 +79,13 @@ func (s *Statement) historyData() *DataHistory {
 		if s.Unprojected {
 			break
 		}
-		d.Differences = append(d.Differences, DataDifference{
+		d.Differences = append(d.Differences, DisclosureDifference{
 			Kind: f.Kind, MonthOn: f.MonthOn, Item: f.Item, Payee: f.Payee, ProjectedCents: f.Projected, ActualCents: f.Actual,
 			ProjectedOn: f.ProjectedOn, ActualOn: f.ActualOn, Text: sayDifference(f),
 		})
 	}
 	for _, m := range a.History {
-		d.Months = append(d.Months, DataHistoryMonth{
+		d.Months = append(d.Months, DisclosureHistoryMonth{
 			MonthOn: m.MonthOn, ProjectedDepositCents: m.ProjectedDeposit, ActualDepositCents: m.ActualDeposit,
 			ProjectedDisbursementCents: m.ProjectedDisbursement, ActualDisbursementCents: m.ActualDisbursement,
 			ProjectedBalanceCents: m.ProjectedBalance, ActualBalanceCents: m.ActualBalance, Assumed: m.Assumed,

@@ -348,7 +348,7 @@ func TestStatementAsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d statement.Data
+	var d statement.Disclosure
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&d); err != nil {
