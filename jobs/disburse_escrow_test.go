@@ -196,7 +196,8 @@ func TestDisburseEscrowHoldsBills(t *testing.T) {
 	tx := testdb.Tx(t)
 	q := queries.New(tx)
 	require.NoError(t, q.InsertEscrowPaymentPolicy(t.Context(), queries.InsertEscrowPaymentPolicyParams{
-		Overdue: "hold", StaleAfterDays: 10, BankRouting: "", BankName: "", CompanyID: "", CompanyName: "", RequestedBy: "test",
+		Overdue: "hold", StaleAfterDays: 10, BankRouting: "", BankName: "", CompanyID: "", CompanyName: "",
+		RequestedBy: "test",
 	}))
 	loan := testdb.Loan(t, tx)
 	tax := testdb.EscrowLine(t, tx, loan, dueOn("2026-03-10"))
@@ -306,9 +307,13 @@ func TestDisburseEscrowPaysInstallments(t *testing.T) {
 	loan := testdb.Loan(t, tx, func(p *queries.InsertLoanParams) {
 		p.EscrowCents, p.NextDueOn = 5_000_00, testdb.Date("2026-12-01")
 	})
-	id := testdb.EscrowLine(t, tx, loan, dueOn("2026-03-02"), func(p *queries.InsertEscrowLineParams) { p.EveryMonths = 12 })
+	id := testdb.EscrowLine(t, tx, loan, dueOn("2026-03-02"), func(p *queries.InsertEscrowLineParams) {
+		p.EveryMonths = 12
+	})
 	for _, on := range []string{"2026-03-02", "2026-09-01"} {
-		testdb.EscrowBill(t, tx, id, func(p *queries.InsertEscrowBillParams) { p.DueOn, p.AmountCents = testdb.Date(on), 950_00 })
+		testdb.EscrowBill(t, tx, id, func(p *queries.InsertEscrowBillParams) {
+			p.DueOn, p.AmountCents = testdb.Date(on), 950_00
+		})
 	}
 	disburse(t, tx, "2026-03-02")
 	half := line(t, tx, id)

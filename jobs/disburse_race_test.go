@@ -22,7 +22,8 @@ func raceToPay(t *testing.T, db *pgxpool.Pool, loan queries.Loan, on string) fun
 	t.Helper()
 	run := testdb.Run(t, db, disbursing(on))
 	testdb.RunChunk(t, db, run, loan, loan)
-	_, err := db.Exec(t.Context(), "UPDATE runs SET status = 'running', total = 1, started_at = now() WHERE id = $1", run.ID)
+	_, err := db.Exec(t.Context(),
+		"UPDATE runs SET status = 'running', total = 1, started_at = now() WHERE id = $1", run.ID)
 	require.NoError(t, err)
 	return func() error {
 		return disburseChunk(t.Context(), db, jobs.DisburseEscrowChunkArgs{
@@ -198,9 +199,11 @@ func TestDisburseAPortfolio(t *testing.T) {
 			WHERE amount_cents = 180000 AND advanced_cents = 60000`, loans/3-1),
 		"wrong balances": fmt.Sprintf(`SELECT %d - count(*) FROM loans
 			WHERE escrow_cents = 0 AND escrow_advance_cents = 60000`, loans/3-1),
-		"bills not paid":             "SELECT count(*) FROM escrow_bills WHERE status <> 'paid'",
-		"runs of the close":          "SELECT count(*) - 1 FROM runs WHERE kind = 'disburse_escrow' AND requested_by LIKE 'run:%'",
-		"runs that name no loan":     fmt.Sprintf(`SELECT count(*) FROM runs WHERE kind = 'disburse_escrow' AND NOT findings @> '[{"loan_id": %d}]'`, refused.ID),
+		"bills not paid": "SELECT count(*) FROM escrow_bills WHERE status <> 'paid'",
+		"runs of the close": `SELECT count(*) - 1 FROM runs
+			WHERE kind = 'disburse_escrow' AND requested_by LIKE 'run:%'`,
+		"runs that name no loan": fmt.Sprintf(`SELECT count(*) FROM runs
+			WHERE kind = 'disburse_escrow' AND NOT findings @> '[{"loan_id": %d}]'`, refused.ID),
 		"runs that failed otherwise": "SELECT count(*) FROM runs WHERE failed_count > 1 OR done <> total",
 	} {
 		var n int64

@@ -43,7 +43,7 @@ func NewEscrowCollector(db queries.DBTX, log *slog.Logger) *EscrowCollector {
 	return &EscrowCollector{
 		q: queries.New(db), log: log,
 		disbursements: prometheus.NewDesc("loanserve_escrow_disbursements",
-			"Disbursements that wait: to be sent, to be confirmed, or, returned, for a person."+same, []string{"status"}, nil),
+			"Disbursements that wait to be sent, confirmed or, returned, decided on."+same, []string{"status"}, nil),
 		cents: prometheus.NewDesc("loanserve_escrow_disbursements_cents",
 			"What they come to, in cents."+same, []string{"status"}, nil),
 		bills: prometheus.NewDesc("loanserve_escrow_bills",

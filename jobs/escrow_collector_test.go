@@ -35,8 +35,10 @@ func TestEscrowCollector(t *testing.T) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(jobs.NewEscrowCollector(db.App, slog.New(slog.DiscardHandler)))
+	help := "Disbursements that wait to be sent, confirmed or, returned, decided on. " +
+		"The same on every process: use max, not sum."
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
-# HELP loanserve_escrow_disbursements Disbursements that wait: to be sent, to be confirmed, or, returned, for a person. The same on every process: use max, not sum.
+# HELP loanserve_escrow_disbursements `+help+`
 # TYPE loanserve_escrow_disbursements gauge
 loanserve_escrow_disbursements{status="returned"} 1
 loanserve_escrow_disbursements{status="scheduled"} 0

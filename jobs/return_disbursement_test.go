@@ -78,6 +78,31 @@ func TestReturnDisbursement(t *testing.T) {
 	requireSoundBooks(t, tx, loan.ID)
 }
 
+// A return whose last statement fails has done nothing; tried again it does all.
+func TestReturnDisbursementRollsBack(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	loan := testdb.Loan(t, db.App)
+	testdb.EscrowLine(t, db.App, loan, dueOn("2026-02-10"))
+	require.NoError(t, raceToPay(t, db.App, loan, "2026-02-10")())
+	out := disbursements(t, db.App, loan)[0]
+	back := testdb.EscrowReturn(t, db.App, out.ID, "2026-02-12")
+	before := settled(t, db.App, loan)
+
+	_, err := db.Super.Exec(t.Context(), "ALTER TABLE escrow_returns ADD CONSTRAINT bad CHECK (status <> 'posted')")
+	require.NoError(t, err)
+	job := &river.Job[jobs.ReturnDisbursementArgs]{Args: jobs.ReturnDisbursementArgs{ReturnID: back.ID}}
+	require.Error(t, (&jobs.ReturnDisbursement{DB: db.App}).Work(t.Context(), job))
+	require.Equal(t, before, settled(t, db.App, loan))
+	require.Equal(t, queries.EscrowDisbursementStatusScheduled, disbursements(t, db.App, loan)[0].Status)
+
+	_, err = db.Super.Exec(t.Context(), "ALTER TABLE escrow_returns DROP CONSTRAINT bad")
+	require.NoError(t, err)
+	bookBack(t, db.App, back.ID)
+	require.Equal(t, queries.EscrowDisbursementStatusReturned, disbursements(t, db.App, loan)[0].Status)
+	requireSoundBooks(t, db.App, loan.ID)
+}
+
 // The return of an older bill leaves a line alone that has gone on to a later one.
 func TestReturnOfAnOlderBill(t *testing.T) {
 	t.Parallel()

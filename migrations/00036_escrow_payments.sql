@@ -24,6 +24,7 @@ ALTER TABLE escrow_bills
   ADD CONSTRAINT escrow_bills_discounted CHECK (discount_cents = 0 OR discount_on IS NOT NULL),
   DROP CONSTRAINT escrow_bills_line_id_due_on_key;
 CREATE INDEX escrow_bills_line_id_idx ON escrow_bills (line_id, cycle_on);
+CREATE INDEX escrow_bills_unpaid_idx ON escrow_bills (id) WHERE status IN ('open', 'held'); -- to list them
 CREATE UNIQUE INDEX escrow_bills_due_on_idx ON escrow_bills (line_id, due_on) WHERE status <> 'canceled';
 
 -- What came back may be paid again, so that what is unique is the money that is
@@ -39,6 +40,7 @@ CREATE UNIQUE INDEX escrow_disbursements_bill_idx ON escrow_disbursements (bill_
 CREATE UNIQUE INDEX escrow_disbursements_refund_idx ON escrow_disbursements (analysis_id) WHERE status <> 'returned';
 CREATE UNIQUE INDEX escrow_disbursements_payoff_idx ON escrow_disbursements (loan_id, paid_on)
   WHERE kind = 'payoff_refund' AND status <> 'returned';
+CREATE INDEX escrow_disbursements_unsettled_idx ON escrow_disbursements (id) WHERE status <> 'confirmed'; -- to list them
 -- Returned money that waits for a person.
 CREATE INDEX escrow_disbursements_returned_idx ON escrow_disbursements (loan_id)
   WHERE status = 'returned' AND released_by IS NULL;

@@ -67,7 +67,7 @@ var Scopes = map[string]string{
 
 	ScopeEscrowRead:     "Read escrow lines, bills, analyses, statements and disbursements.",
 	ScopeEscrowWrite:    "Add and change escrow lines and bills, and release bills that are held.",
-	ScopeEscrowDisburse: "Pay bills from escrow, write payment files and download them, and say what arrived or came back.",
+	ScopeEscrowDisburse: "Pay bills from escrow, write and download payment files, and say what arrived or came back.",
 	ScopeEscrowPayees:   "Say where payees are paid, and by what policy.",
 	ScopeEscrowAnalyze:  "Analyze escrow accounts, which changes payments.",
 	ScopeEscrowPolicy:   "Set the policy that escrow analyses follow.",

@@ -25,7 +25,7 @@ type escrowBillChange struct {
 }
 
 func (s *Server) changeEscrowBill(ctx context.Context, in *changeEscrowBillInput) (*escrowBillOutput, error) {
-	row, err := s.onBill(ctx, in.EscrowBillPath, func(q *queries.Queries, b queries.EscrowBill) (queries.EscrowBill, error) {
+	row, err := s.onBill(ctx, in.EscrowBillPath, func(q *queries.Queries, b queries.EscrowBill) (billRow, error) {
 		if err := mustBeUnpaid(b); err != nil {
 			return b, err
 		}
@@ -82,7 +82,7 @@ type cancelEscrowBillInput struct {
 }
 
 func (s *Server) cancelEscrowBill(ctx context.Context, in *cancelEscrowBillInput) (*escrowBillOutput, error) {
-	row, err := s.onBill(ctx, in.EscrowBillPath, func(q *queries.Queries, b queries.EscrowBill) (queries.EscrowBill, error) {
+	row, err := s.onBill(ctx, in.EscrowBillPath, func(q *queries.Queries, b queries.EscrowBill) (billRow, error) {
 		if b.Status == queries.EscrowBillStatusCanceled {
 			return b, nil
 		}
@@ -106,7 +106,7 @@ func (s *Server) cancelEscrowBill(ctx context.Context, in *cancelEscrowBillInput
 type releaseEscrowBillInput struct{ EscrowBillPath }
 
 func (s *Server) releaseEscrowBill(ctx context.Context, in *releaseEscrowBillInput) (*escrowBillOutput, error) {
-	row, err := s.onBill(ctx, in.EscrowBillPath, func(q *queries.Queries, b queries.EscrowBill) (queries.EscrowBill, error) {
+	row, err := s.onBill(ctx, in.EscrowBillPath, func(q *queries.Queries, b queries.EscrowBill) (billRow, error) {
 		if b.Status == queries.EscrowBillStatusOpen && b.ReleasedBy != nil {
 			return b, nil
 		}
@@ -135,9 +135,12 @@ func release(ctx context.Context, q *queries.Queries, b queries.EscrowBill) (que
 	return released, nil
 }
 
+// billRow is a bill as it is stored.
+type billRow = queries.EscrowBill
+
 // onBill does something to a bill under its locks: the loan's, and its own.
 func (s *Server) onBill(
-	ctx context.Context, path EscrowBillPath, do func(*queries.Queries, queries.EscrowBill) (queries.EscrowBill, error),
+	ctx context.Context, path EscrowBillPath, do func(*queries.Queries, queries.EscrowBill) (billRow, error),
 ) (row queries.EscrowBill, err error) {
 	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
 		q := queries.New(tx)

@@ -90,8 +90,8 @@ func TestEscrowDisbursements(t *testing.T) {
 	lines := l.call(http.MethodGet, other.Header().Get("Location"), "").Body.String()
 	require.Equal(t, 3, strings.Count(lines, "\n"))
 	require.Contains(t, lines, `,"Village of ""Harlow"", Falls",1800.00,2026-02-10,2026-02-10`)
-	inFile := answer(t, l.call(http.MethodGet, "/v1/escrow-disbursements?status=sent&kind=bill&file_id="+file["file_id"].(string), ""), 200)
-	require.Len(t, billsOf(t, inFile), 2)
+	of := "/v1/escrow-disbursements?status=sent&kind=bill&file_id=" + file["file_id"].(string)
+	require.Len(t, billsOf(t, answer(t, l.call(http.MethodGet, of, ""), 200)), 2)
 
 	for range 2 {
 		require.Equal(t, "confirmed", answer(t, l.call(http.MethodPost, at+"/confirmation", ""), 200)["status"])
@@ -113,7 +113,8 @@ func bookedBack(t *testing.T, l *live, out map[string]any) {
 	require.Equal(t, w.Body.String(), again.Body.String())
 	refused(t, l.call(http.MethodPost, at+"/return", body, "Idempotency-Key", "r-2"), 409, "conflict")
 	shown := answer(t, l.call(http.MethodGet, at, ""), 200)
-	require.Equal(t, []any{"returned", "2026-02-12", "R04"}, []any{shown["status"], shown["returned_on"], shown["return_reason"]})
+	require.Equal(t, []any{"returned", "2026-02-12", "R04"},
+		[]any{shown["status"], shown["returned_on"], shown["return_reason"]})
 	held := billsOf(t, answer(t, l.call(http.MethodGet, "/v1/escrow-bills?status=held", ""), 200))
 	require.Len(t, held, 1)
 	require.Equal(t, []any{"disbursement_returned", out["bill_id"]}, []any{held[0]["held_rule"], held[0]["bill_id"]})
@@ -164,12 +165,14 @@ func TestEscrowDisbursementsRefuse(t *testing.T) {
 	post := func(path, body string) *httptest.ResponseRecorder {
 		return l.call(http.MethodPost, path, body, "Idempotency-Key", "k")
 	}
-	require.Equal(t, []string{"/as_of_on"}, refused(t, post("/v1/escrow-disbursements", `{"as_of_on":"2199-01-01"}`), 422, "invalid"))
+	w := post("/v1/escrow-disbursements", `{"as_of_on":"2199-01-01"}`)
+	require.Equal(t, []string{"/as_of_on"}, refused(t, w, 422, "invalid"))
 	refused(t, post("/v1/escrow-disbursements", `{"as_of_on":"never"}`), 422, "invalid")
 	refused(t, l.call(http.MethodPost, "/v1/escrow-disbursements", payDay), 400, "key-missing")
 	files := "/v1/escrow-disbursements/files"
 	refused(t, l.call(http.MethodPost, files, `{"format":"csv","up_to_on":"2026-02-10"}`), 400, "key-missing")
-	require.Equal(t, []string{"/format"}, refused(t, post(files, `{"format":"xml","up_to_on":"2026-02-10"}`), 422, "invalid"))
+	w = post(files, `{"format":"xml","up_to_on":"2026-02-10"}`)
+	require.Equal(t, []string{"/format"}, refused(t, w, 422, "invalid"))
 	refused(t, post(files, `{"format":"csv","up_to_on":"2026-02-10"}`), 409, "conflict")
 	unknown := "/v1/escrow-disbursements/" + uuid.NewString()
 	for _, below := range []string{"/confirmation", "/release"} {
@@ -178,8 +181,10 @@ func TestEscrowDisbursementsRefuse(t *testing.T) {
 	back := `{"returned_on":"2026-02-12","reason":"R04"}`
 	refused(t, post(unknown+"/return", back), 404, "not-found")
 	refused(t, l.call(http.MethodPost, unknown+"/return", back), 400, "key-missing")
-	require.Equal(t, []string{"/returned_on"}, refused(t, post(unknown+"/return", `{"returned_on":"2199-01-01","reason":"x"}`), 422, "invalid"))
-	require.Equal(t, []string{"/reason"}, refused(t, post(unknown+"/return", `{"returned_on":"2026-02-12","reason":""}`), 422, "invalid"))
+	w = post(unknown+"/return", `{"returned_on":"2199-01-01","reason":"x"}`)
+	require.Equal(t, []string{"/returned_on"}, refused(t, w, 422, "invalid"))
+	w = post(unknown+"/return", `{"returned_on":"2026-02-12","reason":""}`)
+	require.Equal(t, []string{"/reason"}, refused(t, w, 422, "invalid"))
 	refused(t, l.call(http.MethodGet, unknown, ""), 404, "not-found")
 	refused(t, l.call(http.MethodGet, files+"/"+uuid.NewString(), ""), 404, "not-found")
 	refused(t, l.call(http.MethodGet, "/v1/escrow-returns/"+uuid.NewString(), ""), 404, "not-found")
@@ -190,7 +195,7 @@ func TestEscrowDisbursementsRefuse(t *testing.T) {
 	payee := strings.Replace(payees, "091000019", "091000018", 1)
 	require.Equal(t, []string{"/routing_number"}, refused(t, post("/v1/escrow-payees", payee), 422, "invalid"))
 	payee = strings.Replace(payees, `"1234567"`, `"12 34"`, 1)
-	w := post("/v1/escrow-payees", payee)
+	w = post("/v1/escrow-payees", payee)
 	require.Equal(t, []string{"/account_number"}, refused(t, w, 422, "invalid"))
 	require.NotContains(t, w.Body.String(), "12 34")
 	require.Equal(t, []string{"/ach/bank_routing"}, refused(t, l.call(http.MethodPut, "/v1/escrow-payment-policy",

@@ -247,7 +247,7 @@ type downloadEscrowFileOutput struct {
 	Status       int
 	ContentType  string `header:"Content-Type"`
 	Disposition  string `header:"Content-Disposition"`
-	ETag         string `header:"ETag"`
+	ETag         string `header:"Etag"`
 	CacheControl string `header:"Cache-Control"`
 	Body         []byte
 }

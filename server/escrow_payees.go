@@ -162,7 +162,7 @@ func (s *Server) getPaymentPolicy(ctx context.Context, _ *getPaymentPolicyInput)
 		return nil, fmt.Errorf("get payment policy: %w", err)
 	}
 	out := &paymentPolicyOutput{Body: paymentPolicy{
-		Overdue: mortgage.OverduePolicy(row.Overdue), StaleAfterDays: int16(row.StaleAfterDays), //nolint:gosec // 1 to 180.
+		Overdue: mortgage.OverduePolicy(row.Overdue), StaleAfterDays: int16(row.StaleAfterDays),
 	}}
 	if row.BankRouting != "" {
 		out.Body.ACH = &achOriginator{

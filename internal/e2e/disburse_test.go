@@ -69,9 +69,11 @@ func testDisburse(t *testing.T, p *program) {
 		require.Equal(t, "finished", a.field(t, "status"), a.body)
 	}
 	require.Equal(t, loans, paid())
-	require.Equal(t, loans, p.count("SELECT count(DISTINCT bill_id) FROM escrow_disbursements WHERE amount_cents = 180000"))
+	require.Equal(t, loans,
+		p.count("SELECT count(DISTINCT bill_id) FROM escrow_disbursements WHERE amount_cents = 180000"))
 	require.Equal(t, loans, p.count("SELECT count(*) FROM escrow_bills WHERE status = 'paid'"))
-	require.Equal(t, loans, p.count("SELECT count(*) FROM escrow_lines WHERE next_due_on = '2026-08-10' AND version = 2"))
+	require.Equal(t, loans,
+		p.count("SELECT count(*) FROM escrow_lines WHERE next_due_on = '2026-08-10' AND version = 2"))
 	require.Equal(t, loans*1800_00, p.count(`
 SELECT -sum(t.cash_cents)::bigint FROM transactions t WHERE t.kind = 'escrow_disbursement'
   AND NOT EXISTS (SELECT FROM transactions r WHERE r.loan_id = t.loan_id AND r.reverses = t.seq)`))

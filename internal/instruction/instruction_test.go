@@ -86,7 +86,8 @@ func TestNACHAIsReadBack(t *testing.T) {
 		for i := range payments {
 			payments[i] = instruction.Payment{
 				Ref: fmt.Sprintf("0197c000-0000-7000-8000-%012d", i), LoanNumber: fmt.Sprintf("LS-%d", random.IntN(1e9)),
-				Payee: strings.Repeat("é", random.IntN(30)) + "X", Amount: 1 + mortgage.Cents(random.Int64N(int64(instruction.MaxACH)/200)),
+				Payee:   strings.Repeat("é", random.IntN(30)) + "X",
+				Amount:  1 + mortgage.Cents(random.Int64N(int64(instruction.MaxACH)/200)),
 				Account: instruction.Account{Routing: routings[random.IntN(len(routings))], Number: fmt.Sprint(random.IntN(1e9))},
 			}
 		}
@@ -119,10 +120,14 @@ func TestNACHARefuses(t *testing.T) {
 		"an amount without room": func(_ *instruction.Originator, _ *int, p *[]instruction.Payment) {
 			(*p)[0].Amount = instruction.MaxACH + 1
 		},
-		"nothing":              func(_ *instruction.Originator, _ *int, p *[]instruction.Payment) { (*p)[0].Amount = 0 },
-		"a payee with a typo":  func(_ *instruction.Originator, _ *int, p *[]instruction.Payment) { (*p)[0].Account.Routing = "091000018" },
-		"no account":           func(_ *instruction.Originator, _ *int, p *[]instruction.Payment) { (*p)[0].Account.Number = "" },
-		"letters in a routing": func(_ *instruction.Originator, _ *int, p *[]instruction.Payment) { (*p)[0].Account.Routing = "09100001x" },
+		"nothing": func(_ *instruction.Originator, _ *int, p *[]instruction.Payment) { (*p)[0].Amount = 0 },
+		"a payee with a typo": func(_ *instruction.Originator, _ *int, p *[]instruction.Payment) {
+			(*p)[0].Account.Routing = "091000018"
+		},
+		"no account": func(_ *instruction.Originator, _ *int, p *[]instruction.Payment) { (*p)[0].Account.Number = "" },
+		"letters in a routing": func(_ *instruction.Originator, _ *int, p *[]instruction.Payment) {
+			(*p)[0].Account.Routing = "09100001x"
+		},
 	}
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -40,7 +40,7 @@ func DueDay(row *queries.EscrowLine) int16 {
 		}
 	}
 	_, _, day := row.NextDueOn.Civil()
-	return int16(day) //nolint:gosec // A day of a month.
+	return int16(day)
 }
 
 // SameCycle says whether two days name the same cycle of a line: they are less than
