@@ -175,17 +175,27 @@ func TestDisburseEscrowMakesUpForMissedCycles(t *testing.T) {
 	id := testdb.EscrowLine(t, tx, loan, dueOn("2026-01-31"), func(p *queries.InsertEscrowLineParams) {
 		p.Kind, p.EveryMonths, p.AmountCents = queries.EscrowLineKindMortgageInsurance, 1, 100_00
 	})
-	require.Equal(t, [3]int64{1, 1, 0}, counts(disburse(t, tx, "2026-05-04")))
+	require.Equal(t, [3]int64{1, 1, 0}, counts(disburse(t, tx, "2026-03-31")))
 	var days []string
 	for _, b := range bills(t, tx, id) {
 		days = append(days, b.DueOn.String())
 	}
-	require.Equal(t, []string{"2026-04-30", "2026-03-31", "2026-02-28", "2026-01-31"}, days)
-	require.Equal(t, testdb.Date("2026-05-31"), line(t, tx, id).NextDueOn)
-	require.Equal(t, mortgage.Cents(4_600_00), state(t, tx, loan.ID).Escrow)
-	require.Len(t, disbursements(t, tx, loan), 4)
-	disburse(t, tx, "2026-05-04")
-	require.Len(t, disbursements(t, tx, loan), 4)
+	require.Equal(t, []string{"2026-03-31", "2026-02-28", "2026-01-31"}, days)
+	require.Equal(t, testdb.Date("2026-04-30"), line(t, tx, id).NextDueOn)
+	require.Equal(t, mortgage.Cents(4_700_00), state(t, tx, loan.ID).Escrow)
+	require.Len(t, disbursements(t, tx, loan), 3)
+	disburse(t, tx, "2026-03-31")
+	require.Len(t, disbursements(t, tx, loan), 3)
+
+	// What is expected since longer than that, a person looks at first.
+	run := disburse(t, tx, "2026-06-30")
+	require.Contains(t, string(run.Findings), "expected_long_ago")
+	require.Len(t, bills(t, tx, id), 4, "one of them is enough to ask about")
+	_, err := queries.New(tx).MarkEscrowBillReleased(t.Context(), "test", bills(t, tx, id)[0].ID)
+	require.NoError(t, err)
+	disburse(t, tx, "2026-06-30")
+	require.Equal(t, testdb.Date("2026-07-31"), line(t, tx, id).NextDueOn)
+	require.Len(t, disbursements(t, tx, loan), 6)
 	requireSoundBooks(t, tx, loan.ID)
 }
 

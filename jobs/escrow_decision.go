@@ -17,11 +17,17 @@ import (
 const (
 	heldReturned   = "disbursement_returned"
 	heldLineEnded  = "line_ended"
+	heldLongAgo    = "expected_long_ago"
 	heldPaidOff    = reasonLoanPaidOff
 	heldArchived   = reasonLoanArchived
 	ruleReleased   = "released"
 	refundTooLarge = "refund_exceeds_escrow"
 )
+
+// longestExpected is how many days after its due date a bill that never came is still
+// paid without asking. A line that is further behind was boarded or changed with a wrong
+// date more likely than it was forgotten by every run since.
+const longestExpected = 60
 
 // escrowDecision is what is done for one loan.
 type escrowDecision struct {
@@ -99,7 +105,7 @@ func (d disbursing) decideBills(a *account, now mortgage.State) error {
 			if b.row.Status == queries.EscrowBillStatusPaid {
 				continue
 			}
-			if rule := heldAnyway(a, b); rule != "" {
+			if rule := d.heldAnyway(a, b); rule != "" {
 				b.step = mortgage.EscrowDisbursement{Step: mortgage.EscrowHold, Rule: mortgage.EscrowRule(rule)}
 				continue
 			}
@@ -125,7 +131,7 @@ func (d disbursing) decideBills(a *account, now mortgage.State) error {
 }
 
 // heldAnyway returns what holds a bill before the arithmetic is asked, or "".
-func heldAnyway(a *account, b *payBill) string {
+func (d disbursing) heldAnyway(a *account, b *payBill) string {
 	switch {
 	case a.row.Status == queries.LoanStatusPaidOff:
 		return heldPaidOff
@@ -135,6 +141,8 @@ func heldAnyway(a *account, b *payBill) string {
 		return heldReturned
 	case b.line.row.EndedAt != nil:
 		return heldLineEnded
+	case b.row.Expected && b.row.ReleasedBy == nil && d.on-b.row.DueOn > longestExpected:
+		return heldLongAgo
 	}
 	return ""
 }

@@ -37,6 +37,13 @@ WHERE line_id = @line_id AND cycle_on = @cycle_on AND status <> 'canceled'
 ORDER BY due_on
 LIMIT 100;
 
+-- CountEscrowBillsBetween returns how many bills a line has whose cycles lie between two
+-- days, but for those that were canceled.
+--
+-- name: CountEscrowBillsBetween :one
+SELECT count(*) FROM escrow_bills
+WHERE line_id = @line_id AND cycle_on > @after_on AND cycle_on < @before_on AND status <> 'canceled';
+
 -- CountLaterEscrowBills returns how many bills of later cycles a line has.
 --
 -- name: CountLaterEscrowBills :one

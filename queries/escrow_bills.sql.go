@@ -12,6 +12,26 @@ import (
 	mortgage "loanserve/mortgage"
 )
 
+const countEscrowBillsBetween = `-- name: CountEscrowBillsBetween :one
+SELECT count(*) FROM escrow_bills
+WHERE line_id = $1 AND cycle_on > $2 AND cycle_on < $3 AND status <> 'canceled'
+`
+
+type CountEscrowBillsBetweenParams struct {
+	LineID   int64
+	AfterOn  mortgage.Date
+	BeforeOn mortgage.Date
+}
+
+// CountEscrowBillsBetween returns how many bills a line has whose cycles lie between two
+// days, but for those that were canceled.
+func (q *Queries) CountEscrowBillsBetween(ctx context.Context, arg CountEscrowBillsBetweenParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countEscrowBillsBetween, arg.LineID, arg.AfterOn, arg.BeforeOn)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countLaterEscrowBills = `-- name: CountLaterEscrowBills :one
 SELECT count(*) FROM escrow_bills WHERE line_id = $1 AND cycle_on > $2 AND status <> 'canceled'
 `

@@ -174,7 +174,7 @@ func followCycle(ctx context.Context, q *queries.Queries, b queries.EscrowBill, 
 	if err != nil {
 		return fmt.Errorf("lock escrow line: %w", err)
 	}
-	if line.NextDueOn != b.CycleOn {
+	if !loanrow.SameCycle(&line, b.CycleOn, line.NextDueOn) {
 		return nil
 	}
 	cycle, err := q.ListEscrowBillsOfCycle(ctx, b.LineID, b.CycleOn)

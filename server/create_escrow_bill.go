@@ -222,11 +222,14 @@ func mayEnter(
 	if line.EndedAt != nil {
 		return conflict("The line has ended: nothing is paid for it any more.")
 	}
-	taken, err := q.ListEscrowBillsOfCycle(ctx, line.ID, line.NextDueOn)
+	after, before := loanrow.CycleBounds(line, line.NextDueOn)
+	taken, err := q.CountEscrowBillsBetween(ctx, queries.CountEscrowBillsBetweenParams{
+		LineID: line.ID, AfterOn: after, BeforeOn: before,
+	})
 	if err != nil {
-		return fmt.Errorf("list bills of cycle: %w", err)
+		return fmt.Errorf("count bills of cycle: %w", err)
 	}
-	if len(taken) > 0 {
+	if taken > 0 {
 		return conflict("The line has a bill for this cycle already. Change that one, or cancel it.")
 	}
 	if !loanrow.SameCycle(line, wanted[0].CycleOn, line.NextDueOn) {

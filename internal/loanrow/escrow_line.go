@@ -47,6 +47,14 @@ func DueDay(row *queries.EscrowLine) int16 {
 // half of one apart. Somebody may have moved the line's date while its bill waited, and
 // a bill is not paid twice for that.
 func SameCycle(row *queries.EscrowLine, on, other mortgage.Date) bool {
+	after, before := CycleBounds(row, other)
+	return on > after && on < before
+}
+
+// CycleBounds returns the days between which, both left out, a day names the same cycle
+// of a line.
+func CycleBounds(row *queries.EscrowLine, on mortgage.Date) (after, before mortgage.Date) {
 	const halfMonth = 15
-	return max(on-other, other-on) < halfMonth*mortgage.Date(row.EveryMonths)
+	half := halfMonth * mortgage.Date(row.EveryMonths)
+	return on - half, on + half
 }
