@@ -185,6 +185,8 @@ func billOf(line *queries.EscrowLine, paidSince mortgage.Date) (mortgage.EscrowB
 			return bill, err
 		}
 	}
+	amount := line.AmountCents
+	bill.Known, bill.Comparable = &amount, false
 	bill.LastPaidOn = 0 // When the one before that was paid, the line does not say any more.
 	return bill, nil
 }

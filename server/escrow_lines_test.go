@@ -102,22 +102,22 @@ func TestEscrowSettings(t *testing.T) {
 	require.Empty(t, answer(t, w, 200))
 	etag := w.Header().Get("ETag")
 	body := `{"year_starts_on":"2026-02-01","cushion_months":1,"cushion_source":"state_law","in_bankruptcy":true}`
-	refused(t, l.call(http.MethodPut, path, body), 428, "precondition-needed")
-	w = l.call(http.MethodPut, path, body, "If-Match", etag)
+	refused(t, l.call(http.MethodPatch, path, body), 428, "precondition-needed")
+	w = l.call(http.MethodPatch, path, body, "If-Match", etag)
 	require.JSONEq(t, body, w.Body.String())
 	require.NotEqual(t, etag, w.Header().Get("ETag"))
-	refused(t, l.call(http.MethodPut, path, body, "If-Match", etag), 412, "precondition-failed")
+	refused(t, l.call(http.MethodPatch, path, body, "If-Match", etag), 412, "precondition-failed")
 	etag = w.Header().Get("ETag")
 	for body, place := range map[string]string{
-		`{"year_starts_on":"2026-02-02"}`: "/year_starts_on", `{"cushion_months":1}`: "/cushion_source",
+		`{"year_starts_on":"2026-02-02"}`: "/year_starts_on", `{"cushion_months":null}`: "/cushion_source",
 		`{"cushion_months":3,"cushion_source":"state_law"}`: "/cushion_months",
 	} {
-		require.Equal(t, []string{place}, refused(t, l.call(http.MethodPut, path, body, "If-Match", etag), 422, "invalid"), body)
+		require.Equal(t, []string{place}, refused(t, l.call(http.MethodPatch, path, body, "If-Match", etag), 422, "invalid"), body)
 	}
-	w = l.call(http.MethodPut, path, `{"vacant":true}`, "If-Match", etag)
-	require.JSONEq(t, `{"vacant":true}`, w.Body.String(), "what is left out is unset")
+	w = l.call(http.MethodPatch, path, `{"vacant":true,"cushion_months":null,"cushion_source":null}`, "If-Match", etag)
+	require.JSONEq(t, `{"year_starts_on":"2026-02-01","in_bankruptcy":true,"vacant":true}`, w.Body.String())
 	refused(t, l.call(http.MethodGet, "/v1/loans/999/escrow-settings", ""), 404, "not-found")
-	refused(t, l.call(http.MethodPut, "/v1/loans/999/escrow-settings", `{}`, "If-Match", "*"), 404, "not-found")
+	refused(t, l.call(http.MethodPatch, "/v1/loans/999/escrow-settings", `{}`, "If-Match", "*"), 404, "not-found")
 }
 
 // What the regulation does not allow is refused with the member and the rule.

@@ -23,12 +23,12 @@ func (s *Server) routeEscrowSettings() {
 		Errors: []int{http.StatusNotFound},
 	}, s.getEscrowSettings)
 	register(s, ScopeEscrowWrite, huma.Operation{
-		OperationID: "set-escrow-settings", Method: http.MethodPut, Path: "/v1/loans/{loan_id}/escrow-settings",
-		Tags: []string{"escrow"}, Summary: "Set what a loan says of its escrow account",
-		Description: "All of it: what is left out is unset. If-Match must be the ETag of what was read, so that nobody's " +
-			"change is lost. It counts from the next analysis or payment of a bill on.",
+		OperationID: "change-escrow-settings", Method: http.MethodPatch, Path: "/v1/loans/{loan_id}/escrow-settings",
+		Tags: []string{"escrow"}, Summary: "Change what a loan says of its escrow account",
+		Description: "What is left out stays; null takes a limit of the cushion away. If-Match must be the ETag of what was " +
+			"read, so that nobody's change is lost. It counts from the next analysis or payment of a bill on.",
 		Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusPreconditionRequired},
-	}, s.setEscrowSettings)
+	}, s.changeEscrowSettings)
 }
 
 // escrowSettings is what only the loan knows of its escrow account.
@@ -101,13 +101,36 @@ func (s *Server) getEscrowSettings(ctx context.Context, in *getEscrowSettingsInp
 	return escrowSettingsAnswer(&row)
 }
 
-type setEscrowSettingsInput struct {
+type changeEscrowSettingsInput struct {
 	LoanPath
 	IfMatch string `header:"If-Match" maxLength:"100" doc:"The ETag of the settings."`
-	Body    escrowSettings
+	Body    escrowSettingsPatch
 }
 
-func (s *Server) setEscrowSettings(ctx context.Context, in *setEscrowSettingsInput) (*escrowSettingsOutput, error) {
+// escrowSettingsPatch is what may change of the settings.
+type escrowSettingsPatch struct {
+	YearStartsOn  *date         `json:"year_starts_on,omitzero" nullable:"false"`
+	CushionMonths patch[int16]  `json:"cushion_months,omitzero" minimum:"0" maximum:"2"`
+	CushionSource patch[string] `json:"cushion_source,omitzero" enum:"loan_documents,state_law"`
+	InForeclosure *bool         `json:"in_foreclosure,omitzero" nullable:"false"`
+	InBankruptcy  *bool         `json:"in_bankruptcy,omitzero" nullable:"false"`
+	Vacant        *bool         `json:"vacant,omitzero" nullable:"false"`
+}
+
+// apply returns the settings as they will be.
+func (p *escrowSettingsPatch) apply(e escrowSettings) escrowSettings {
+	replace(&e.YearStartsOn, p.YearStartsOn)
+	p.CushionMonths.to(&e.CushionMonths)
+	p.CushionSource.to(&e.CushionSource)
+	replace(&e.InForeclosure, p.InForeclosure)
+	replace(&e.InBankruptcy, p.InBankruptcy)
+	replace(&e.Vacant, p.Vacant)
+	return e
+}
+
+func (s *Server) changeEscrowSettings(
+	ctx context.Context, in *changeEscrowSettingsInput,
+) (*escrowSettingsOutput, error) {
 	var row queries.Loan
 	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
 		q := queries.New(tx)
@@ -125,11 +148,12 @@ func (s *Server) setEscrowSettings(ctx context.Context, in *setEscrowSettingsInp
 		if err := matches(in.IfMatch, was.ETag); err != nil {
 			return err
 		}
-		if faults := in.Body.check("", loan.DueDay); len(faults) > 0 {
+		settings := in.Body.apply(was.Body)
+		if faults := settings.check("", loan.DueDay); len(faults) > 0 {
 			return invalid(faults...)
 		}
-		if row, err = q.MarkEscrowSettings(ctx, in.Body.params(loan.ID)); err != nil {
-			return fmt.Errorf("set escrow settings: %w", err)
+		if row, err = q.MarkEscrowSettings(ctx, settings.params(loan.ID)); err != nil {
+			return fmt.Errorf("change escrow settings: %w", err)
 		}
 		return nil
 	})
