@@ -301,6 +301,7 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
 		query: `
 WITH allowed (name, columns) AS (VALUES
   ('loans', ARRAY['status', 'principal_cents', 'escrow_cents', 'suspense_cents', 'late_charges_due_cents',
+    'escrow_year_starts_on', 'escrow_cushion_months', 'escrow_cushion_source', 'in_foreclosure', 'in_bankruptcy', 'vacant',
     'escrow_advance_cents', 'fees_due_cents', 'paid_off_on', 'interest_accrued_to_on',
     'accrued_interest_cents', 'terms_changes',
     'next_due_on', 'as_of_on', 'late_charged_through_on', 'last_effective_on', 'last_receipt_id', 'last_seq',
@@ -321,6 +322,11 @@ WITH allowed (name, columns) AS (VALUES
     'insurance_canceled', 'held_rule', 'released_by', 'canceled_by', 'cancel_reason']),
   ('escrow_disbursements', ARRAY['status', 'file_id', 'sent_at', 'confirmed_at', 'returned_on', 'return_reason',
     'released_by']),
+  ('escrow_analyses', ARRAY['status', 'start_on', 'refusal', 'refused_field', 'refused_rule', 'finished_at', 'policy_id',
+    'request', 'result', 'base_payment_cents', 'cushion_cents', 'required_start_cents', 'start_balance_cents',
+    'surplus_cents', 'shortage_cents', 'deficiency_cents', 'new_escrow_payment_cents', 'effective_on', 'refund_cents',
+    'refund_due_on', 'statement_due_on']),
+  ('escrow_statements', ARRAY['delivered_on', 'delivered_by']),
   ('escrow_returns', ARRAY['status', 'refusal', 'posted_at']),
   ('escrow_payees', ARRAY['replaced_at']),
   ('runs', ARRAY['status', 'total', 'done', 'changed', 'failed_count', 'started_at', 'finished_at', 'findings']),

@@ -34,7 +34,9 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	testdb.RunChunk(t, db.App, run, loan, loan)
 	testdb.RunPurge(t, db.App, run)
 	testdb.EscrowPolicy(t, db.App)
-	testdb.AnalysisMonth(t, db.App, testdb.AnalysisWish(t, db.App, loan))
+	analysis := testdb.AnalysisWish(t, db.App, loan)
+	testdb.AnalysisMonth(t, db.App, analysis)
+	testdb.EscrowStatement(t, db.App, loan, analysis.ID)
 	for _, table := range servicingTables(t, db.App) {
 		require.NotZero(t, one[int](t, db.App, `SELECT count(*) FROM `+table), "%s has no sample row", table)
 	}
