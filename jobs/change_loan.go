@@ -25,7 +25,7 @@ func (ChangeLoanArgs) Kind() string { return "change_loan" }
 // InsertOpts implements river.JobArgsWithInsertOpts. The job is not unique: the
 // change it names is posted once.
 func (ChangeLoanArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueuePayments, MaxAttempts: postPaymentAttempts}
+	return river.InsertOpts{Queue: QueueCorrections, MaxAttempts: postPaymentAttempts}
 }
 
 // ChangeLoan makes a change count: it becomes part of the loan's terms, and what

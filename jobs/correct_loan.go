@@ -12,6 +12,15 @@ import (
 	"loanserve/queries"
 )
 
+const (
+	// QueueCorrections is the queue of what changes the past of a loan.
+	QueueCorrections = "corrections"
+	// correctionWorkers is few: each holds a connection while it works, and while
+	// it waits for its loan. A file of returns asks for thousands of corrections at
+	// once, and the queue itself, the probes and the payments need connections too.
+	correctionWorkers = 4
+)
+
 // postBehind posts payments of which one belongs before what the books hold:
 // what was posted too early is reversed and posted again after it.
 func (l *loanInHand) postBehind(ctx context.Context, q *queries.Queries, w *writing, wishes []wish) error {

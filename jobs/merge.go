@@ -127,6 +127,15 @@ func postApart(ctx context.Context, db DB, payments []uuid.UUID) []mergeAnswer {
 	return answers
 }
 
+// allPosted says whether every payment was posted, and by whoever answers.
+func allPosted(answers []mergeAnswer) bool {
+	posted := 0
+	for _, a := range answers {
+		posted += a.outcome.posted
+	}
+	return posted == len(answers)
+}
+
 // postTogether posts a set and answers each request. Where one payment spoils
 // the set, each half is posted by itself, and so on, until that one is alone
 // and fails alone.

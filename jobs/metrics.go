@@ -26,8 +26,8 @@ func kinds() map[string]string {
 	return map[string]string{
 		PostPaymentArgs{}.Kind():      QueuePayments,
 		PostPaymentChunkArgs{}.Kind(): QueuePayments,
-		ReversePaymentArgs{}.Kind():   QueuePayments,
-		ChangeLoanArgs{}.Kind():       QueuePayments,
+		ReversePaymentArgs{}.Kind():   QueueCorrections,
+		ChangeLoanArgs{}.Kind():       QueueCorrections,
 		PostBatchChunkArgs{}.Kind():   QueueBatches,
 		ReverseReturnsArgs{}.Kind():   QueueBatches,
 		CloseDayArgs{}.Kind():         QueueCycle,

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// QueuePayments is the queue of everything that posts money.
+	// QueuePayments is the queue of payments that arrive one by one.
 	QueuePayments = "payments"
 
 	// postPaymentTimeout bounds one posting, which takes milliseconds; it leaves

@@ -32,7 +32,7 @@ func (ReversePaymentArgs) Kind() string { return "reverse_payment" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (ReversePaymentArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueuePayments, MaxAttempts: postPaymentAttempts}
+	return river.InsertOpts{Queue: QueueCorrections, MaxAttempts: postPaymentAttempts}
 }
 
 // ReversePayment takes a payment out of its loan's history: its transactions

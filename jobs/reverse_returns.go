@@ -107,8 +107,8 @@ func RequestReversals(
 	if err != nil {
 		return fmt.Errorf("lock returns: %w", err)
 	}
-	refused := queries.MarkBatchReturnsRefusedParams{BatchID: batch}
-	wanted := queries.InsertBatchReversalsParams{BatchID: batch}
+	refused := queries.MarkBatchReturnsRefusedParams{BatchID: batch, Lines: nil, Reasons: nil}
+	wanted := queries.InsertBatchReversalsParams{BatchID: batch, Lines: nil, Ids: nil}
 	for i := range rows {
 		if reason := refusalOfReturn(&rows[i]); reason != "" {
 			refused.Lines, refused.Reasons = append(refused.Lines, rows[i].Line), append(refused.Reasons, reason)
@@ -169,7 +169,7 @@ func refusalOfReturn(row *queries.LockBatchReturnsRow) string {
 	switch {
 	case row.PaymentStatus == queries.PaymentStatusRejected:
 		return refusalPaymentRejected
-	case row.PaymentStatus != queries.PaymentStatusPosted:
+	case row.PaymentStatus != queries.PaymentStatusPosted, row.ReturnedBefore:
 		return refusalAlreadyReversed
 	case row.LoanStatus == queries.LoanStatusArchived:
 		return refusalLoanArchived

@@ -56,9 +56,10 @@ type Config struct {
 // time.
 func (c *Config) queues() map[string]river.QueueConfig {
 	queues := map[string]river.QueueConfig{
-		QueuePayments: {MaxWorkers: c.PaymentWorkers},
-		QueueBatches:  {MaxWorkers: batchWorkers},
-		QueueCycle:    {MaxWorkers: cycleWorkers},
+		QueuePayments:    {MaxWorkers: c.PaymentWorkers},
+		QueueCorrections: {MaxWorkers: correctionWorkers},
+		QueueBatches:     {MaxWorkers: batchWorkers},
+		QueueCycle:       {MaxWorkers: cycleWorkers},
 
 		QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
 		QueueEscrow:       {MaxWorkers: escrowWorkers},
@@ -139,6 +140,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		Logger:               quiet(c.Log),
 		Plugins:              []rivertype.Plugin{c.Metrics},
 		Workers:              workers,
+		PeriodicJobs:         c.periodicJobs(),
 		Queues:               c.queues(),
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,

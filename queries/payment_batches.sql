@@ -135,10 +135,15 @@ ORDER BY p.id
 LIMIT 10000;
 
 -- LockBatchReturns locks the returns on a range of a batch's lines that have no
--- reversal yet and whose payments no longer wait to be posted.
+-- reversal yet and whose payments no longer wait to be posted. Of a payment that
+-- counts again although a return reversed it, it says so, unless a person has
+-- named the payment for this one.
 --
 -- name: LockBatchReturns :many
-SELECT i.line, p.status AS payment_status, l.status AS loan_status
+SELECT i.line, p.status AS payment_status, l.status AS loan_status,
+  (i.resolved_at IS NULL AND EXISTS (
+    SELECT FROM payment_batch_items o WHERE o.returned_payment_id = p.id AND o.status = 'reversed'
+  ))::boolean AS returned_before
 FROM payment_batch_items i
 JOIN payments p ON p.id = i.returned_payment_id
 JOIN loans l ON l.id = p.loan_id
@@ -209,6 +214,14 @@ SET status = CASE WHEN r.posted_at IS NULL THEN 'rejected' ELSE 'reversed' END::
 FROM payment_reversals r
 WHERE r.id = $1 AND i.reversal_id = r.id AND i.status = 'stored'
   AND (r.posted_at IS NOT NULL OR r.refusal IS NOT NULL);
+
+-- MarkBatchItemsOfPosted is MarkBatchItemsPosted for payments of which the caller
+-- knows that they are posted, because it has done so: they are not looked up again.
+--
+-- name: MarkBatchItemsOfPosted :exec
+UPDATE payment_batch_items SET status = 'posted'
+WHERE batch_id = @batch_id AND line BETWEEN @first_line AND @last_line AND status = 'stored'
+  AND payment_id = ANY(@payment_ids::uuid[]);
 
 -- MarkBatchItemsPosted takes over what became of the payments of a range of a
 -- batch's lines.

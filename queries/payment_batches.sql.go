@@ -680,7 +680,10 @@ func (q *Queries) ListReturnedPaymentsToPost(ctx context.Context, arg ListReturn
 }
 
 const lockBatchReturns = `-- name: LockBatchReturns :many
-SELECT i.line, p.status AS payment_status, l.status AS loan_status
+SELECT i.line, p.status AS payment_status, l.status AS loan_status,
+  (i.resolved_at IS NULL AND EXISTS (
+    SELECT FROM payment_batch_items o WHERE o.returned_payment_id = p.id AND o.status = 'reversed'
+  ))::boolean AS returned_before
 FROM payment_batch_items i
 JOIN payments p ON p.id = i.returned_payment_id
 JOIN loans l ON l.id = p.loan_id
@@ -698,13 +701,16 @@ type LockBatchReturnsParams struct {
 }
 
 type LockBatchReturnsRow struct {
-	Line          int32
-	PaymentStatus PaymentStatus
-	LoanStatus    LoanStatus
+	Line           int32
+	PaymentStatus  PaymentStatus
+	LoanStatus     LoanStatus
+	ReturnedBefore bool
 }
 
 // LockBatchReturns locks the returns on a range of a batch's lines that have no
-// reversal yet and whose payments no longer wait to be posted.
+// reversal yet and whose payments no longer wait to be posted. Of a payment that
+// counts again although a return reversed it, it says so, unless a person has
+// named the payment for this one.
 func (q *Queries) LockBatchReturns(ctx context.Context, arg LockBatchReturnsParams) ([]LockBatchReturnsRow, error) {
 	rows, err := q.db.Query(ctx, lockBatchReturns, arg.BatchID, arg.FirstLine, arg.LastLine)
 	if err != nil {
@@ -714,7 +720,12 @@ func (q *Queries) LockBatchReturns(ctx context.Context, arg LockBatchReturnsPara
 	items := []LockBatchReturnsRow{}
 	for rows.Next() {
 		var i LockBatchReturnsRow
-		if err := rows.Scan(&i.Line, &i.PaymentStatus, &i.LoanStatus); err != nil {
+		if err := rows.Scan(
+			&i.Line,
+			&i.PaymentStatus,
+			&i.LoanStatus,
+			&i.ReturnedBefore,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -867,6 +878,31 @@ func (q *Queries) MarkBatchItemEnded(ctx context.Context, arg MarkBatchItemEnded
 		&i.ReversalID,
 	)
 	return i, err
+}
+
+const markBatchItemsOfPosted = `-- name: MarkBatchItemsOfPosted :exec
+UPDATE payment_batch_items SET status = 'posted'
+WHERE batch_id = $1 AND line BETWEEN $2 AND $3 AND status = 'stored'
+  AND payment_id = ANY($4::uuid[])
+`
+
+type MarkBatchItemsOfPostedParams struct {
+	BatchID    uuid.UUID
+	FirstLine  int32
+	LastLine   int32
+	PaymentIds []uuid.UUID
+}
+
+// MarkBatchItemsOfPosted is MarkBatchItemsPosted for payments of which the caller
+// knows that they are posted, because it has done so: they are not looked up again.
+func (q *Queries) MarkBatchItemsOfPosted(ctx context.Context, arg MarkBatchItemsOfPostedParams) error {
+	_, err := q.db.Exec(ctx, markBatchItemsOfPosted,
+		arg.BatchID,
+		arg.FirstLine,
+		arg.LastLine,
+		arg.PaymentIds,
+	)
+	return err
 }
 
 const markBatchItemsPosted = `-- name: MarkBatchItemsPosted :exec

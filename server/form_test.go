@@ -128,6 +128,11 @@ func TestFormsThatAreRefused(t *testing.T) {
 			require.Equal(t, bad.places, places, name)
 		}
 	}
+	for n := range len(whole) - len("\r\n") { // Wherever it is cut off.
+		w := l.sendForm(query, "k", whole[:n])
+		require.GreaterOrEqual(t, w.Code, 400, "%d bytes of %d: %s", n, len(whole), w.Body)
+		require.Less(t, w.Code, 500, "%d bytes of %d: %s", n, len(whole), w.Body)
+	}
 	for contentType, status := range map[string]int{
 		"multipart/form-data": 415, "multipart/mixed; boundary=x": 415, "multipart/form-data; boundary=": 415,
 		"multipart/form-data; boundary=\"" + strings.Repeat("b", 500) + "\"": 400,

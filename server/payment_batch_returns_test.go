@@ -14,7 +14,6 @@ import (
 
 	"loanserve/internal/testdb"
 	"loanserve/queries"
-	"loanserve/server"
 )
 
 // sendACH submits a NACHA file under a key.
@@ -83,38 +82,36 @@ func TestReturnsReverseTheirPayments(t *testing.T) {
 	for _, number := range []string{"1000000001", "1000000002", "1000000004"} {
 		before = append(before, boardNumber(t, l, number))
 	}
-	for _, path := range []string{"debits.ach", "returns.ach"} {
-		body, err := os.ReadFile("../internal/remittance/testdata/" + path)
-		require.NoError(t, err)
-		w := l.send("format=nacha", path, strings.NewReader(string(body)))
-		answer(t, w, http.StatusAccepted)
-		l.finished(t, w.Header().Get("Location"))
-		if path == "debits.ach" {
-			continue
-		}
-		got := l.finished(t, w.Header().Get("Location"))
-		require.Equal(t, map[string]int{"reversed": 2}, counts(t, got))
-		require.InDelta(t, 2084_56, got["counts"].(map[string]any)["reversed"].(map[string]any)["total_cents"], 0)
-		item := l.item(t, w.Header().Get("Location"), 5)
-		require.Equal(t, "R10", item["return_code"])
-		require.Equal(t, "123456780000001", item["original_trace"])
-		require.InDelta(t, before[0].ID, item["loan_id"], 0)
-		reversal := answer(t, l.call(http.MethodGet, "/v1/payment-reversals/"+item["reversal_id"].(string), ""), 200)
-		require.Equal(t, "posted", reversal["status"])
-		require.Equal(t, "R10", reversal["reason"])
-		require.Equal(t, item["payment_id"], reversal["payment_id"])
-		require.Equal(t, "2026-01-20", reversal["returned_on"])
+	files := goodFiles(t)
+	w := l.send("format=nacha", "debits", strings.NewReader(files[debits].text))
+	answer(t, w, http.StatusAccepted)
+	l.finished(t, w.Header().Get("Location"))
 
-		// The same file again, and the same returns in another file.
-		refused(t, l.send("format=nacha", "again", strings.NewReader(string(body))), http.StatusConflict, "conflict")
-		renamed := strings.Replace(string(body), "0600A094", "0600B094", 1)
-		require.NotEqual(t, string(body), renamed)
-		w = l.send("format=nacha", "renamed", strings.NewReader(renamed))
-		answer(t, w, http.StatusAccepted)
-		got = l.finished(t, w.Header().Get("Location"))
-		require.Equal(t, map[string]int{"exception": 2}, counts(t, got))
-		require.Equal(t, "already_reversed", l.item(t, w.Header().Get("Location"), 3)["reason"])
-	}
+	w = l.send("format=nacha", "returns", strings.NewReader(files[returns].text))
+	answer(t, w, http.StatusAccepted)
+	got := l.finished(t, w.Header().Get("Location"))
+	require.Equal(t, map[string]int{"reversed": 2}, counts(t, got))
+	require.InDelta(t, 2084_56, got["counts"].(map[string]any)["reversed"].(map[string]any)["total_cents"], 0)
+	item := l.item(t, w.Header().Get("Location"), 5)
+	require.Equal(t, "R10", item["return_code"])
+	require.Equal(t, "123456780000001", item["original_trace"])
+	require.InDelta(t, before[0].ID, item["loan_id"], 0)
+	reversal := answer(t, l.call(http.MethodGet, "/v1/payment-reversals/"+item["reversal_id"].(string), ""), 200)
+	require.Equal(t, "posted", reversal["status"])
+	require.Equal(t, "R10", reversal["reason"])
+	require.Equal(t, item["payment_id"], reversal["payment_id"])
+	require.Equal(t, "2026-01-20", reversal["returned_on"])
+
+	// The same file again, and the same returns in another file.
+	refused(t, l.send("format=nacha", "again", strings.NewReader(files[returns].text)), http.StatusConflict, "conflict")
+	renamed := strings.Replace(files[returns].text, "0600A094", "0600B094", 1)
+	require.NotEqual(t, files[returns].text, renamed)
+	w = l.send("format=nacha", "renamed", strings.NewReader(renamed))
+	answer(t, w, http.StatusAccepted)
+	got = l.finished(t, w.Header().Get("Location"))
+	require.Equal(t, map[string]int{"exception": 2}, counts(t, got))
+	require.Equal(t, "already_reversed", l.item(t, w.Header().Get("Location"), 3)["reason"])
+
 	require.Equal(t, 2, l.count(t, countReversals))
 	for _, loan := range before[:2] {
 		after, err := l.q.GetLoan(t.Context(), loan.ID)
@@ -258,82 +255,6 @@ func requireItems(t *testing.T, l *live, where string, want []string) {
 	require.Equal(t, want, got)
 }
 
-func TestReturnsAreResolved(t *testing.T) {
-	t.Parallel()
-
-	l := setupLive(t)
-	loan := boardNumber(t, l, "A-1")
-	w := l.sendACH("d", testdb.ACH{CreatedOn: "2026-01-15", DebitedOn: "2026-01-15", Debits: []testdb.ACHEntry{
-		{Trace: 1, Loan: "A-1", Cents: 100_00},
-		{Trace: 2, Loan: "A-1", Cents: 200_00},
-		{Trace: 3, Loan: "nobody", Cents: 300_00},
-	}})
-	answer(t, w, http.StatusAccepted)
-	debits := w.Header().Get("Location")
-	w = l.sendACH("r", testdb.ACH{CreatedOn: "2026-01-20", Returns: []testdb.ACHEntry{
-		{Trace: 11, Loan: "A-l", Cents: 100_00, Code: "R01", Original: 1},
-		{Trace: 12, Loan: "A-1", Cents: 200_00, Code: "R02", Original: 9},
-		{Trace: 13, Loan: "A-1", Cents: 200_00, Code: "R03", Original: 9},
-		{Trace: 14, Loan: "A-1", Cents: 200_00, Code: "R04", Original: 9},
-	}})
-	answer(t, w, http.StatusAccepted)
-	where := w.Header().Get("Location")
-	require.Equal(t, "finished", answer(t, l.call(http.MethodGet, where, ""), 200)["status"])
-	resolve := func(line int, body string) *httptest.ResponseRecorder {
-		return l.call(http.MethodPost, fmt.Sprintf("%s/items/%d/resolution", where, line), body)
-	}
-	first, second := l.paid(t, 1), l.paid(t, 2)
-	reverse := func(p queries.Payment) string {
-		return fmt.Sprintf(`{"action":"reverse","payment_id":%q,"note":"by telephone"}`, p.ID)
-	}
-
-	for body, place := range map[string]string{
-		`{"action":"reverse"}`: "/payment_id",
-		`{"action":"close"}`:   "/note",
-		fmt.Sprintf(`{"action":"close","note":"x","payment_id":%q}`, first.ID): "/payment_id",
-		`{"action":"reverse","payment_id":"x"}`:                                "/payment_id",
-	} {
-		require.Contains(t, refused(t, resolve(3, body), 422, "invalid"), place, body)
-	}
-	require.Equal(t, []string{"/action"}, refused(t, resolve(3, `{"action":"return","note":"x"}`), 409, "conflict"))
-	require.Equal(t, []string{"/action"},
-		refused(t, resolve(3, fmt.Sprintf(`{"action":"assign","loan_id":%d}`, loan.ID)), 409, "conflict"))
-	require.Equal(t, []string{"/action"},
-		refused(t, l.call(http.MethodPost, debits+"/items/5/resolution", `{"action":"close","note":"x"}`), 409, "conflict"))
-	require.Equal(t, []string{"/payment_id"}, refused(t, resolve(3, reverse(second)), 409, "conflict"), "another amount")
-	refused(t, resolve(3, `{"action":"reverse","payment_id":"0198f000-0000-7000-8000-000000000000"}`), 404, "not-found")
-
-	// The payments are not posted yet: the returns wait for them.
-	answer(t, resolve(3, reverse(first)), 200)
-	require.Equal(t, "posting", answer(t, l.call(http.MethodGet, where, ""), 200)["status"])
-	codes := make(chan int)
-	for range 5 {
-		go func() { codes <- resolve(5, reverse(second)).Code }()
-	}
-	for range 5 {
-		require.Equal(t, http.StatusOK, <-codes)
-	}
-	closed := answer(t, resolve(9, `{"action":"close","note":"the bank took it back"}`), 200)
-	require.Equal(t, "closed", closed["status"])
-	require.Equal(t, closed, answer(t, resolve(9, `{"action":"close","note":"the bank took it back"}`), 200))
-	refused(t, resolve(9, reverse(second)), 409, "conflict")
-
-	l.work(t)
-	require.Equal(t, map[string]int{"reversed": 2, "exception": 1, "closed": 1}, counts(t, l.finished(t, where)))
-	l.finished(t, debits)
-	require.Equal(t, []string{"/payment_id"}, refused(t, resolve(7, reverse(second)), 409, "conflict"), "it is reversed")
-	require.Equal(t, "exception", l.item(t, where, 7)["status"], "nothing of that is kept")
-	answer(t, resolve(5, reverse(second)), 200)
-	refused(t, resolve(5, reverse(first)), 409, "conflict")
-	item := l.item(t, where, 3)
-	require.Equal(t, "reversed", item["status"])
-	require.Equal(t, first.ID.String(), item["payment_id"])
-	require.InDelta(t, loan.ID, item["loan_id"], 0)
-	require.Equal(t, "by telephone", item["note"])
-	require.Equal(t, 2, l.count(t, countReversals))
-	requireReturnsTie(t, l)
-}
-
 // A payment that somebody else is having reversed is not reversed by its return
 // as well, nor the other way around.
 func TestReturnsBesideReversals(t *testing.T) {
@@ -362,32 +283,6 @@ func TestReturnsBesideReversals(t *testing.T) {
 	require.Equal(t, "already_reversed", l.item(t, w.Header().Get("Location"), 3)["reason"])
 	require.Equal(t, 2, l.count(t, countReversals))
 	requireReturnsTie(t, l)
-}
-
-// Who may only submit payments cannot have them reversed by a file.
-func TestReturnsTakeTheScopeOfReversals(t *testing.T) {
-	t.Parallel()
-
-	l := setupLive(t)
-	boardNumber(t, l, "A-1")
-	file := testdb.ACH{CreatedOn: "2026-01-20", Returns: []testdb.ACHEntry{
-		{Trace: 11, Loan: "A-1", Cents: 100_00, Code: "R01", Original: 1},
-	}}
-	all := l.token
-	l.token = l.newToken(t, server.ScopePaymentsRead, server.ScopePaymentsWrite)
-	w := l.sendACH("r", file)
-	refused(t, w, http.StatusForbidden, "forbidden")
-	require.Contains(t, w.Header().Get("WWW-Authenticate"), server.ScopePaymentsReverse)
-	nothingStored(t, l)
-	few := l.token
-	l.token = all
-	w = l.sendACH("r", file)
-	answer(t, w, http.StatusAccepted)
-	l.token = few
-	resolution := w.Header().Get("Location") + "/items/3/resolution"
-	refused(t, l.call(http.MethodPost, resolution,
-		`{"action":"reverse","payment_id":"0198f000-0000-7000-8000-000000000000"}`), http.StatusForbidden, "forbidden")
-	answer(t, l.call(http.MethodPost, resolution, `{"action":"close","note":"not ours"}`), 200)
 }
 
 // Whoever meets an exception finds its paragraph in docs/problems.md.

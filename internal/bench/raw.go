@@ -52,7 +52,7 @@ func serveRaw(ctx context.Context, url, conns, listen, admin string) error {
 	if err != nil {
 		return fmt.Errorf("database URL: %w", err)
 	}
-	most, err := strconv.Atoi(conns)
+	most, err := strconv.ParseInt(conns, 10, 32)
 	if err != nil {
 		return fmt.Errorf("connections: %w", err)
 	}

@@ -21,12 +21,12 @@ import (
 // bench is a migrated database of its own with a boarded portfolio.
 type bench struct {
 	options
-	url   string        // as a login that may become any role
-	pool  *pgxpool.Pool // as the application
-	log   *slog.Logger
-	api   *api
-	batch uuid.UUID // that fileStored left
-	close func()
+	url    string        // as a login that may become any role
+	pool   *pgxpool.Pool // as the application
+	log    *slog.Logger
+	api    *api
+	stored float64 // items a second, of the file that was posted last
+	close  func()
 
 	escrowSets int // boarded until now
 }
@@ -46,8 +46,8 @@ func (b *bench) measurements() []measurement {
 		{httpToBooks, b.httpToBooks},
 		{rawCopy, b.rawCopy},
 		{rawSets, b.rawSets},
-		{fileStored, b.fileStored},
 		{filePosted, b.filePosted},
+		{fileStored, b.fileStored},
 		{fileToBooks, b.fileToBooks},
 		{escrowRaw, b.escrowRaw},
 		{escrowPure, b.escrowPure},

@@ -160,10 +160,15 @@ func (p *program) start(verb string, args ...string) *process {
 // requireReady checks that a process that has started says so to operators.
 func (proc *process) requireReady(admin string) {
 	proc.t.Helper()
-	res, err := http.Get(admin + "/readyz")
-	require.NoError(proc.t, err)
-	defer func() { _ = res.Body.Close() }()
-	require.Equal(proc.t, http.StatusOK, res.StatusCode)
+	ready := func() bool {
+		res, err := http.Get(admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = res.Body.Close() }()
+		return res.StatusCode == http.StatusOK
+	}
+	require.Eventually(proc.t, ready, patience, 10*time.Millisecond)
 }
 
 // signal sends a signal and waits for the end of the process.
