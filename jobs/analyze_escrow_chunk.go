@@ -169,7 +169,7 @@ func (c *chunkOfAnalyses) wish(row *queries.Loan) (*analysis, error) {
 }
 
 // Error implements error: a run shows a refusal as it shows what failed.
-func (r analysisRefusal) Error() string {
+func (r refusalError) Error() string {
 	if r.field == "" {
 		return r.reason
 	}

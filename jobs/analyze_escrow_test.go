@@ -106,10 +106,7 @@ func TestAnalyzeEscrowAppliesTheNewPayment(t *testing.T) {
 	require.Len(t, changes, 2)
 	require.Equal(t, "escrow_analysis:"+wish.ID.String(), changes[0].RequestedBy)
 	require.Equal(t, queries.LoanChangeStatusPosted, changes[0].Status)
-	var months int
-	err = tx.QueryRow(t.Context(), "SELECT count(*) FROM escrow_analysis_months WHERE analysis_id = $1", wish.ID).Scan(&months)
-	require.NoError(t, err)
-	require.Equal(t, 12, months)
+	require.Equal(t, 12, countRows(t, tx, "SELECT count(*) FROM escrow_analysis_months WHERE analysis_id = $1", wish.ID))
 	requireSoundBooks(t, tx, loan.ID)
 
 	again := analyze(t, tx, wish.ID)
@@ -329,7 +326,7 @@ func TestBillsPaidSinceAreStillToCome(t *testing.T) {
 	tx := testdb.Tx(t)
 	inTime, late := escrowedLoan(t, tx, 1_680_00), escrowedLoan(t, tx, 1_680_00)
 	want := analyze(t, tx, testdb.AnalysisWish(t, tx, inTime, asOfDay("2027-03-20")).ID)
-	require.Equal(t, testdb.Date("2027-02-01"), want.StartOn)
+	require.Equal(t, want.StartOn, testdb.Date("2027-02-01"))
 
 	var line queries.EscrowLine
 	lines, err := queries.New(tx).ListEscrowLines(t.Context(), late.ID)
@@ -338,17 +335,18 @@ func TestBillsPaidSinceAreStillToCome(t *testing.T) {
 	_, err = tx.Exec(t.Context(), `
 INSERT INTO escrow_bills SELECT * FROM jsonb_populate_record(NULL::escrow_bills, jsonb_build_object(
   'id', gen_random_uuid(), 'line_id', $1::bigint, 'loan_id', $2::bigint, 'status', 'paid', 'due_on', '2027-03-12',
-  'cycle_on', '2027-03-10', 'amount_cents', 120000, 'discount_cents', 0, 'expected', false, 'insurance_canceled', false,
-  'requested_by', 'testdb', 'created_at', now()))`, line.ID, late.ID)
+  'cycle_on', '2027-03-10', 'amount_cents', 120000, 'discount_cents', 0, 'expected', false,
+  'insurance_canceled', false, 'requested_by', 'testdb', 'created_at', now()))`, line.ID, late.ID)
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `
-INSERT INTO escrow_disbursements (id, loan_id, kind, bill_id, status, payee, amount_cents, rule, due_on, paid_on, caused_by,
-  posted_at)
-SELECT gen_random_uuid(), loan_id, 'bill', id, 'scheduled', 'Acme Mutual', amount_cents, 'test', due_on, due_on, 'testdb', now()
+INSERT INTO escrow_disbursements (id, loan_id, kind, bill_id, status, payee, amount_cents, rule, due_on, paid_on,
+  caused_by, posted_at)
+SELECT gen_random_uuid(), loan_id, 'bill', id, 'scheduled', 'Acme Mutual', amount_cents, 'test', due_on, due_on,
+  'testdb', now()
 FROM escrow_bills WHERE loan_id = $1`, late.ID)
 	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(),
-		"UPDATE escrow_lines SET next_due_on = '2028-03-10', last_paid_on = '2027-03-12', known_cents = 1 WHERE id = $1", line.ID)
+	_, err = tx.Exec(t.Context(), `
+UPDATE escrow_lines SET next_due_on = '2028-03-10', last_paid_on = '2027-03-12', known_cents = 1 WHERE id = $1`, line.ID)
 	require.NoError(t, err)
 	got := analyze(t, tx, testdb.AnalysisWish(t, tx, late, asOfDay("2027-03-20")).ID)
 	require.Equal(t, want.Result.RequiredStart, got.Result.RequiredStart)

@@ -40,14 +40,14 @@ type analysis struct {
 
 	accountOn mortgage.Date // the day from whose end the balance is taken
 	tried     bool          // see ListEscrowBooks
-	refusal   analysisRefusal
+	refusal   refusalError
 	request   mortgage.EscrowRequest
 	result    mortgage.EscrowAnalysis
 }
 
-// analysisRefusal is the rule that refuses an analysis; its zero value refuses
+// refusalError is the rule that refuses an analysis; its zero value refuses
 // nothing. Field names what cannot be in the request, and rule what forbids it.
-type analysisRefusal struct {
+type refusalError struct {
 	reason, field string
 	rule          mortgage.EscrowRule
 }
@@ -64,7 +64,7 @@ func analysisOf(row *queries.EscrowAnalysis, loan *loanInHand) *analysis {
 // refuse ends the analysis, unless it is refused already.
 func (a *analysis) refuse(reason string) {
 	if a.refusal.reason == "" {
-		a.refusal = analysisRefusal{reason: reason}
+		a.refusal = refusalError{reason: reason}
 	}
 }
 
@@ -119,14 +119,12 @@ func (a *analysis) scheduleYear() {
 func (a *analysis) usualStart() (mortgage.Date, bool) {
 	row, dueDay := a.loan.row, int(a.loan.row.DueDay)
 	early := mortgage.EarlyEscrowYear(a.asOf, dueDay)
-	switch a.kind {
-	case mortgage.EscrowAnnual:
-		return mortgage.NextEscrowYear(lastYear(row), dueDay, mortgage.LastEscrowMonth(a.asOf, earliestNotice))
-	case mortgage.EscrowInitial:
-		month := mortgage.MonthNumber(row.NextDueOn)
-		if row.NextDueOn >= early && month <= mortgage.LastEscrowMonth(a.asOf, earliestNotice) {
-			return row.NextDueOn, true
-		}
+	last := mortgage.LastEscrowMonth(a.asOf, earliestNotice)
+	if a.kind == mortgage.EscrowAnnual {
+		return mortgage.NextEscrowYear(lastYear(row), dueDay, last)
+	}
+	if a.kind == mortgage.EscrowInitial && row.NextDueOn >= early && mortgage.MonthNumber(row.NextDueOn) <= last {
+		return row.NextDueOn, true
 	}
 	return early, true
 }
@@ -145,7 +143,7 @@ func (a *analysis) compute() error {
 	var err error
 	a.result, err = mortgage.AnalyzeEscrow(a.request)
 	if wrong, ok := errors.AsType[*mortgage.EscrowFieldError](err); ok {
-		a.refusal = analysisRefusal{reason: refusalEscrowInvalid, field: wrong.Field, rule: wrong.Rule}
+		a.refusal = refusalError{reason: refusalEscrowInvalid, field: wrong.Field, rule: wrong.Rule}
 		return nil
 	}
 	if err != nil {
@@ -153,7 +151,7 @@ func (a *analysis) compute() error {
 	}
 	for i := range a.result.Payments {
 		if p := a.result.Payments[i].Total(); p < 0 || p > mortgage.MaxPayment {
-			a.refusal = analysisRefusal{reason: refusalEscrowInvalid, field: "items", rule: mortgage.EscrowRuleTwelfth}
+			a.refusal = refusalError{reason: refusalEscrowInvalid, field: "items", rule: mortgage.EscrowRuleTwelfth}
 		}
 	}
 	return nil

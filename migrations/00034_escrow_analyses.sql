@@ -27,26 +27,4 @@ CREATE UNIQUE INDEX escrow_analyses_run_id_idx ON escrow_analyses (run_id, loan_
 ALTER TABLE runs
   ADD COLUMN due_month_on date CHECK (isfinite(due_month_on) AND extract(day FROM due_month_on) = 1);
 
--- +goose StatementBegin
--- escrow_year_due says whether a loan has an escrow account whose next computation
--- year is to be analyzed: a whole number of years after the one that was analyzed
--- last, or after the first installment that was boarded, and at the latest in the
--- month up_to_month; in only_month, unless that is zero; and before the loan's last
--- installment. Months are counted from year zero, as the arithmetic counts them.
-CREATE FUNCTION escrow_year_due(l loans, up_to_month integer, only_month integer) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, public, pg_temp
-AS $$
-  SELECT l.status = 'active' AND up_to_month - y.month >= 12
-    AND (only_month = 0 OR y.month + (up_to_month - y.month) / 12 * 12 = only_month)
-    AND y.month + (up_to_month - y.month) / 12 * 12 <= extract(year FROM l.maturity_on) * 12 + extract(month FROM l.maturity_on) - 1
-    AND (l.escrow_cents > 0 OR l.escrow_advance_cents > 0 OR l.escrow_payment_cents > 0
-      OR EXISTS (SELECT FROM escrow_lines e WHERE e.loan_id = l.id AND e.ended_at IS NULL))
-  FROM (
-    SELECT (extract(year FROM on_day) * 12 + extract(month FROM on_day) - 1)::integer AS month
-    FROM coalesce(l.escrow_year_starts_on, l.boarded_next_due_on) on_day
-  ) y
-$$;
--- +goose StatementEnd
-
 GRANT UPDATE (refused_field, refused_rule) ON escrow_analyses TO loanserve_app;

@@ -64,9 +64,10 @@ RETURNING *;
 
 -- InsertEscrowChunks cuts the loans whose next computation year is to be analyzed
 -- into ranges of ids of at most chunk_loans loans each, and returns them in order.
--- They are the active ones with an escrow account of which a year and more will
--- have passed by the month up_to_month, and, unless it is zero, whose next year
--- begins in only_month. Months are counted from year zero.
+-- They are the active ones with an escrow account whose next year begins by the month
+-- up_to_month, and, unless it is zero, in only_month, and not after the loan's last
+-- installment: a whole number of years after the one that was analyzed last, or after
+-- the first installment that was boarded. Months are counted from year zero.
 --
 -- name: InsertEscrowChunks :many
 INSERT INTO run_chunks (run_id, first_loan_id, last_loan_id, loans)
@@ -74,7 +75,16 @@ SELECT @run_id, min(due.id), max(due.id), count(*)
 FROM (
   SELECT l.id, (row_number() OVER (ORDER BY l.id) - 1) / @chunk_loans::bigint AS chunk
   FROM loans l
-  WHERE escrow_year_due(l, @up_to_month::integer, @only_month::integer)
+  CROSS JOIN (SELECT @up_to_month::integer AS up_to, @only_month::integer AS alone) asked
+  CROSS JOIN LATERAL (
+    SELECT (extract(year FROM coalesce(l.escrow_year_starts_on, l.boarded_next_due_on)) * 12
+      + extract(month FROM coalesce(l.escrow_year_starts_on, l.boarded_next_due_on)) - 1)::integer AS month
+  ) y
+  WHERE l.status = 'active' AND asked.up_to - y.month >= 12
+    AND asked.alone IN (0, y.month + (asked.up_to - y.month) / 12 * 12)
+    AND y.month + (asked.up_to - y.month) / 12 * 12 <= extract(year FROM l.maturity_on) * 12 + extract(month FROM l.maturity_on) - 1
+    AND (l.escrow_cents > 0 OR l.escrow_advance_cents > 0 OR l.escrow_payment_cents > 0
+      OR EXISTS (SELECT FROM escrow_lines e WHERE e.loan_id = l.id AND e.ended_at IS NULL))
 ) due
 GROUP BY due.chunk
 ORDER BY due.chunk
@@ -85,10 +95,18 @@ RETURNING *;
 --
 -- name: LockLoansToAnalyze :many
 SELECT l.* FROM loans l
-WHERE l.id BETWEEN @first_loan_id AND @last_loan_id
-  AND escrow_year_due(l, @up_to_month::integer, @only_month::integer)
+CROSS JOIN (SELECT @up_to_month::integer AS up_to, @only_month::integer AS alone) asked
+CROSS JOIN LATERAL (
+  SELECT (extract(year FROM coalesce(l.escrow_year_starts_on, l.boarded_next_due_on)) * 12
+    + extract(month FROM coalesce(l.escrow_year_starts_on, l.boarded_next_due_on)) - 1)::integer AS month
+) y
+WHERE l.id BETWEEN @first_loan_id AND @last_loan_id AND l.status = 'active' AND asked.up_to - y.month >= 12
+  AND asked.alone IN (0, y.month + (asked.up_to - y.month) / 12 * 12)
+  AND y.month + (asked.up_to - y.month) / 12 * 12 <= extract(year FROM l.maturity_on) * 12 + extract(month FROM l.maturity_on) - 1
+  AND (l.escrow_cents > 0 OR l.escrow_advance_cents > 0 OR l.escrow_payment_cents > 0
+    OR EXISTS (SELECT FROM escrow_lines e WHERE e.loan_id = l.id AND e.ended_at IS NULL))
 ORDER BY l.id
-FOR NO KEY UPDATE;
+FOR NO KEY UPDATE OF l;
 
 -- GetRunDueMonth returns the month that a run of analyses is for, and no date when
 -- it is for all that are due.

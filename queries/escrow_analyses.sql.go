@@ -210,7 +210,16 @@ SELECT $1, min(due.id), max(due.id), count(*)
 FROM (
   SELECT l.id, (row_number() OVER (ORDER BY l.id) - 1) / $2::bigint AS chunk
   FROM loans l
-  WHERE escrow_year_due(l, $3::integer, $4::integer)
+  CROSS JOIN (SELECT $3::integer AS up_to, $4::integer AS alone) asked
+  CROSS JOIN LATERAL (
+    SELECT (extract(year FROM coalesce(l.escrow_year_starts_on, l.boarded_next_due_on)) * 12
+      + extract(month FROM coalesce(l.escrow_year_starts_on, l.boarded_next_due_on)) - 1)::integer AS month
+  ) y
+  WHERE l.status = 'active' AND asked.up_to - y.month >= 12
+    AND asked.alone IN (0, y.month + (asked.up_to - y.month) / 12 * 12)
+    AND y.month + (asked.up_to - y.month) / 12 * 12 <= extract(year FROM l.maturity_on) * 12 + extract(month FROM l.maturity_on) - 1
+    AND (l.escrow_cents > 0 OR l.escrow_advance_cents > 0 OR l.escrow_payment_cents > 0
+      OR EXISTS (SELECT FROM escrow_lines e WHERE e.loan_id = l.id AND e.ended_at IS NULL))
 ) due
 GROUP BY due.chunk
 ORDER BY due.chunk
@@ -226,9 +235,10 @@ type InsertEscrowChunksParams struct {
 
 // InsertEscrowChunks cuts the loans whose next computation year is to be analyzed
 // into ranges of ids of at most chunk_loans loans each, and returns them in order.
-// They are the active ones with an escrow account of which a year and more will
-// have passed by the month up_to_month, and, unless it is zero, whose next year
-// begins in only_month. Months are counted from year zero.
+// They are the active ones with an escrow account whose next year begins by the month
+// up_to_month, and, unless it is zero, in only_month, and not after the loan's last
+// installment: a whole number of years after the one that was analyzed last, or after
+// the first installment that was boarded. Months are counted from year zero.
 func (q *Queries) InsertEscrowChunks(ctx context.Context, arg InsertEscrowChunksParams) ([]RunChunk, error) {
 	rows, err := q.db.Query(ctx, insertEscrowChunks,
 		arg.RunID,
@@ -685,27 +695,35 @@ func (q *Queries) LockEscrowAnalysis(ctx context.Context, id uuid.UUID) (LockEsc
 
 const lockLoansToAnalyze = `-- name: LockLoansToAnalyze :many
 SELECT l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.late_charge_extends, l.short_payoff_policy, l.paid_off_on, l.escrow_advance_cents, l.escrow_year_starts_on, l.escrow_cushion_months, l.escrow_cushion_source, l.in_foreclosure, l.in_bankruptcy, l.vacant FROM loans l
-WHERE l.id BETWEEN $1 AND $2
-  AND escrow_year_due(l, $3::integer, $4::integer)
+CROSS JOIN (SELECT $1::integer AS up_to, $2::integer AS alone) asked
+CROSS JOIN LATERAL (
+  SELECT (extract(year FROM coalesce(l.escrow_year_starts_on, l.boarded_next_due_on)) * 12
+    + extract(month FROM coalesce(l.escrow_year_starts_on, l.boarded_next_due_on)) - 1)::integer AS month
+) y
+WHERE l.id BETWEEN $3 AND $4 AND l.status = 'active' AND asked.up_to - y.month >= 12
+  AND asked.alone IN (0, y.month + (asked.up_to - y.month) / 12 * 12)
+  AND y.month + (asked.up_to - y.month) / 12 * 12 <= extract(year FROM l.maturity_on) * 12 + extract(month FROM l.maturity_on) - 1
+  AND (l.escrow_cents > 0 OR l.escrow_advance_cents > 0 OR l.escrow_payment_cents > 0
+    OR EXISTS (SELECT FROM escrow_lines e WHERE e.loan_id = l.id AND e.ended_at IS NULL))
 ORDER BY l.id
-FOR NO KEY UPDATE
+FOR NO KEY UPDATE OF l
 `
 
 type LockLoansToAnalyzeParams struct {
-	FirstLoanID int64
-	LastLoanID  int64
 	UpToMonth   int32
 	OnlyMonth   int32
+	FirstLoanID int64
+	LastLoanID  int64
 }
 
 // LockLoansToAnalyze locks, in order of id, the loans of a range whose next
 // computation year is still to be analyzed: see InsertEscrowChunks.
 func (q *Queries) LockLoansToAnalyze(ctx context.Context, arg LockLoansToAnalyzeParams) ([]Loan, error) {
 	rows, err := q.db.Query(ctx, lockLoansToAnalyze,
-		arg.FirstLoanID,
-		arg.LastLoanID,
 		arg.UpToMonth,
 		arg.OnlyMonth,
+		arg.FirstLoanID,
+		arg.LastLoanID,
 	)
 	if err != nil {
 		return nil, err

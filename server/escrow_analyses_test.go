@@ -129,7 +129,8 @@ func TestAppendixEOverHTTP(t *testing.T) {
 		want[0], want[1], want[2] = append(want[0], row.Step1), append(want[1], row.Step2), append(want[2], row.Step3)
 		disbursed = append(disbursed, row.Disbursement)
 	}
-	initial := fmt.Sprintf(`{"as_of_on":%q,"kind":"initial","start_on":%q,"established_on":%q}`, p.today, p.startOn, p.today)
+	initial := fmt.Sprintf(`{"as_of_on":%[1]q,"kind":"initial","start_on":%[2]q,"established_on":%[1]q}`,
+		p.today, p.startOn)
 	for i, cushion := range []int{0, 0, 2} {
 		loan := l.boardPublished(t, p, g.Bills, want[i][0], cushion)
 		got := l.analyze(t, loan, initial)

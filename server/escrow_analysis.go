@@ -148,7 +148,8 @@ func escrowAnalysisOf(row *queries.EscrowAnalysis, whole bool) escrowAnalysis {
 	shown := requestedAnalysis(row, row.StartOn)
 	shown.Status, shown.RunID = row.Status, row.RunID
 	for _, text := range []struct{ to, from *string }{
-		{&shown.Refusal, row.Refusal}, {&shown.RefusedField, row.RefusedField},
+		{&shown.Refusal, row.Refusal},
+		{&shown.RefusedField, row.RefusedField},
 		{(*string)(&shown.RefusedRule), row.RefusedRule},
 	} {
 		replace(text.to, text.from)

@@ -95,7 +95,7 @@ type addEscrowLineInput struct {
 }
 
 type escrowLineOutput struct {
-	ETag string `header:"ETag" doc:"For If-Match."`
+	ETag string `header:"Etag" doc:"For If-Match."`
 	Body storedLine
 }
 

@@ -12,8 +12,8 @@ import (
 	"loanserve/server"
 )
 
-const lineBody = `{"kind":"county_tax","payee":"County","amount_cents":50000,"every_months":12,"next_due_on":"2026-07-25",
-"known_cents":51000,"next_discount_on":"2026-07-01","next_penalty_on":"2026-08-01","discount_cents":1000,
+const lineBody = `{"kind":"county_tax","payee":"County","amount_cents":50000,"every_months":12,
+"next_due_on":"2026-07-25","known_cents":51000,"next_discount_on":"2026-07-01","next_penalty_on":"2026-08-01","discount_cents":1000,
 "ends_on":"2030-01-01","last_paid_on":"2025-07-01","outside_cushion":true,"comparable":true}`
 
 func TestEscrowLines(t *testing.T) {
@@ -75,7 +75,8 @@ func TestEscrowLinesRefuse(t *testing.T) {
 		from, to, _ := strings.Cut(change, ">")
 		body := strings.Replace(lineBody, from, to, 1)
 		require.NotEqual(t, lineBody, body)
-		require.Equal(t, []string{place}, refused(t, l.call(http.MethodPost, loan+"/escrow-lines", body), 422, "invalid"), change)
+		w := l.call(http.MethodPost, loan+"/escrow-lines", body)
+		require.Equal(t, []string{place}, refused(t, w, 422, "invalid"), change)
 	}
 	refused(t, l.call(http.MethodPost, "/v1/loans/999/escrow-lines", lineBody), 404, "not-found")
 	refused(t, l.call(http.MethodGet, "/v1/loans/999/escrow-lines", ""), 404, "not-found")
@@ -86,7 +87,8 @@ func TestEscrowLinesRefuse(t *testing.T) {
 		`{"kind":"hoa"}`: "/kind", `{"amount_cents":null}`: "/amount_cents", `{"known_cents":-1}`: "/known_cents",
 		`{"ends_on":"soon"}`: "/ends_on", `{"next_discount_on":null}`: "/next_discount_on",
 	} {
-		require.Equal(t, []string{place}, refused(t, l.call(http.MethodPatch, line, body, "If-Match", "*"), 422, "invalid"), body)
+		w := l.call(http.MethodPatch, line, body, "If-Match", "*")
+		require.Equal(t, []string{place}, refused(t, w, 422, "invalid"), body)
 	}
 	l.token = l.newToken(t, server.ScopeEscrowRead)
 	refused(t, l.call(http.MethodPost, loan+"/escrow-lines", lineBody), 403, "forbidden")
@@ -112,7 +114,8 @@ func TestEscrowSettings(t *testing.T) {
 		`{"year_starts_on":"2026-02-02"}`: "/year_starts_on", `{"cushion_months":null}`: "/cushion_source",
 		`{"cushion_months":3,"cushion_source":"state_law"}`: "/cushion_months",
 	} {
-		require.Equal(t, []string{place}, refused(t, l.call(http.MethodPatch, path, body, "If-Match", etag), 422, "invalid"), body)
+		w := l.call(http.MethodPatch, path, body, "If-Match", etag)
+		require.Equal(t, []string{place}, refused(t, w, 422, "invalid"), body)
 	}
 	w = l.call(http.MethodPatch, path, `{"vacant":true,"cushion_months":null,"cushion_source":null}`, "If-Match", etag)
 	require.JSONEq(t, `{"year_starts_on":"2026-02-01","in_bankruptcy":true,"vacant":true}`, w.Body.String())

@@ -25,8 +25,8 @@ func (s *Server) routeEscrowSettings() {
 	register(s, ScopeEscrowWrite, huma.Operation{
 		OperationID: "change-escrow-settings", Method: http.MethodPatch, Path: "/v1/loans/{loan_id}/escrow-settings",
 		Tags: []string{"escrow"}, Summary: "Change what a loan says of its escrow account",
-		Description: "What is left out stays; null takes a limit of the cushion away. If-Match must be the ETag of what was " +
-			"read, so that nobody's change is lost. It counts from the next analysis or payment of a bill on.",
+		Description: "What is left out stays; null takes a limit of the cushion away. If-Match must be the ETag of what " +
+			"was read, so that nobody's change is lost. It counts from the next analysis or payment of a bill on.",
 		Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusPreconditionRequired},
 	}, s.changeEscrowSettings)
 }
@@ -83,7 +83,7 @@ func (e *escrowSettings) params(loan int64) queries.MarkEscrowSettingsParams {
 type getEscrowSettingsInput struct{ LoanPath }
 
 type escrowSettingsOutput struct {
-	ETag string `header:"ETag" doc:"For If-Match."`
+	ETag string `header:"Etag" doc:"For If-Match."`
 	Body escrowSettings
 }
 

@@ -232,8 +232,10 @@ func (r *rawResult) write(ctx context.Context, q *queries.Queries, first, last i
 func (r *rawResult) store(ctx context.Context, q *queries.Queries, ids []int64) error {
 	var made queries.WriteEscrowAnalysesParams
 	now := time.Now()
-	payments := queries.PostEscrowPaymentsParams{PostedAt: &now}
-	terms := queries.WriteEscrowTermsParams{PostedAt: now}
+	var payments queries.PostEscrowPaymentsParams
+	payments.PostedAt = &now
+	var terms queries.WriteEscrowTermsParams
+	terms.PostedAt = now
 	a := &r.analysis
 	for _, loan := range ids {
 		id := uuid.Must(uuid.NewV7())
