@@ -216,7 +216,7 @@ CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON escrow_analyses
     'An analysis was told to the borrower; analyze the account again.');
 CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON escrow_analysis_months
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal(
-    'The months are part of an analysis, which was told to the borrower; analyze the account again.');
+    'The months of an analysis stay with it; analyze the account again.');
 CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON escrow_bills
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal(
     'Cancel a bill that is not to be paid; one that was paid stays on record.');
