@@ -346,7 +346,8 @@ SELECT gen_random_uuid(), loan_id, 'bill', id, 'scheduled', 'Acme Mutual', amoun
 FROM escrow_bills WHERE loan_id = $1`, late.ID)
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `
-UPDATE escrow_lines SET next_due_on = '2028-03-10', last_paid_on = '2027-03-12', known_cents = 1 WHERE id = $1`, line.ID)
+UPDATE escrow_lines SET next_due_on = '2028-03-10', last_paid_on = '2027-03-12', known_cents = 1
+WHERE id = $1`, line.ID)
 	require.NoError(t, err)
 	got := analyze(t, tx, testdb.AnalysisWish(t, tx, late, asOfDay("2027-03-20")).ID)
 	require.Equal(t, want.Result.RequiredStart, got.Result.RequiredStart)
