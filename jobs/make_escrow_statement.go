@@ -138,7 +138,9 @@ func address(ctx context.Context, q *queries.Queries, loan *queries.Loan, s *sta
 
 // storeStatement stores a statement in its three forms. Whoever calls it holds the
 // lock of the analysis.
-func storeStatement(ctx context.Context, q *queries.Queries, analysis uuid.UUID, loan int64, s *statement.Statement) error {
+func storeStatement(
+	ctx context.Context, q *queries.Queries, analysis uuid.UUID, loan int64, s *statement.Statement,
+) error {
 	var ids [3]uuid.UUID
 	for i, form := range [...]struct {
 		mediaType string

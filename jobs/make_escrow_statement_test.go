@@ -90,10 +90,18 @@ INSERT INTO escrow_bills (id, line_id, loan_id, status, due_on, amount_cents, ex
 VALUES ($1, $2, $3, 'paid', $4, $5, false, 'testdb')`, bill, line, loan.ID, testdb.Date(on), amount)
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `
-INSERT INTO escrow_disbursements (id, loan_id, kind, bill_id, payee, amount_cents, rule, due_on, paid_on, caused_by, posted_at)
+INSERT INTO escrow_disbursements (id, loan_id, kind, bill_id, payee, amount_cents, rule, due_on, paid_on, caused_by,
+  posted_at)
 VALUES ($1, $2, 'bill', $3, $4, $5, 'x', $6, $6, 'testdb', now())`,
 		uuid.Must(uuid.NewV7()), loan.ID, bill, payee, amount, testdb.Date(on))
 	require.NoError(t, err)
+}
+
+func documentsOf(t *testing.T, tx pgx.Tx, loan queries.Loan) (documents int) {
+	t.Helper()
+	err := tx.QueryRow(t.Context(), "SELECT count(*) FROM documents WHERE loan_id = $1", loan.ID).Scan(&documents)
+	require.NoError(t, err)
+	return documents
 }
 
 // firstYear is the analysis at the end of June 2025, which projects the year that
@@ -164,12 +172,11 @@ SELECT -sum(escrow_cents + escrow_advance_cents) FILTER (WHERE kind = 'installme
   sum(escrow_cents + escrow_advance_cents) FILTER (WHERE kind = 'escrow_disbursement'),
   -sum(escrow_cents + escrow_advance_cents)
 FROM transactions WHERE loan_id = $1`, loan.ID).Scan(&in, &out, &balance))
-	require.Equal(t, []mortgage.Cents{in, out, balance}, []mortgage.Cents{past.PaidInCents, past.PaidOutCents, past.EndingCents})
+	require.Equal(t, []mortgage.Cents{in, out, balance},
+		[]mortgage.Cents{past.PaidInCents, past.PaidOutCents, past.EndingCents})
 
 	require.NoError(t, makeStatement(t, tx, analysis.ID))
-	var documents int
-	require.NoError(t, tx.QueryRow(t.Context(), "SELECT count(*) FROM documents WHERE loan_id = $1", loan.ID).Scan(&documents))
-	require.Equal(t, 3, documents)
+	require.Equal(t, 3, documentsOf(t, tx, loan))
 	for _, form := range []string{"html", "pdf", "json"} {
 		doc, err := q.GetEscrowStatementDocument(t.Context(), form, analysis.ID)
 		require.NoError(t, err)
@@ -194,7 +201,8 @@ func TestStatementAssumesWhatIsScheduled(t *testing.T) {
 
 	past := statementOf(t, tx, analysis.ID).Past
 	require.Len(t, past.Months, 12)
-	require.Equal(t, []bool{false, true, true}, []bool{past.Months[9].Assumed, past.Months[10].Assumed, past.Months[11].Assumed})
+	require.Equal(t, []bool{false, true, true},
+		[]bool{past.Months[9].Assumed, past.Months[10].Assumed, past.Months[11].Assumed})
 	require.Equal(t, analysis.Result.StartBalance, past.EndingCents)
 	require.Equal(t, mortgage.Cents(2_500_00), past.EndingCents)
 }
@@ -216,7 +224,9 @@ func TestStatementWithoutAnAnalysisBefore(t *testing.T) {
 	require.Equal(t, testdb.Date("2026-01-01"), d.Past.FromOn)
 	require.Equal(t, mortgage.Cents(1_000_00), d.Past.OpeningCents)
 	require.Equal(t, mortgage.Cents(-300_00), d.Past.EndingCents, "what was advanced is below zero")
-	require.Equal(t, []statement.DisclosureCategory{{Kind: mortgage.EscrowOther, ActualCents: 1_300_00}}, d.Past.Categories)
+	require.Equal(t, []statement.DisclosureCategory{
+		{Kind: mortgage.EscrowOther, ActualCents: 1_300_00},
+	}, d.Past.Categories)
 	require.Equal(t, mortgage.Cents(300_00), d.Deficiency.AmountCents)
 }
 
@@ -236,7 +246,8 @@ func TestStatementsOfOtherKinds(t *testing.T) {
 	require.Equal(t, mortgage.Cents(971_96), d.Payment.TotalCents)
 
 	r = testdb.EscrowRequest(1_000_00)
-	r.Kind, r.AsOf, r.StartOn, r.Account.On = mortgage.EscrowPayoff, testdb.Date("2025-11-10"), 0, testdb.Date("2025-11-10")
+	r.Kind, r.AsOf, r.StartOn = mortgage.EscrowPayoff, testdb.Date("2025-11-10"), 0
+	r.Account.On = r.AsOf
 	payoff := testdb.AnalyzedEscrow(t, tx, loan, r)
 	require.NoError(t, makeStatement(t, tx, payoff.ID))
 	d = statementOf(t, tx, payoff.ID)
@@ -250,7 +261,8 @@ func TestNoStatementIsOwed(t *testing.T) {
 	t.Parallel()
 	tx := testdb.Tx(t)
 	loan := appendixELoan(t, tx)
-	tried := testdb.AnalyzedEscrow(t, tx, loan, testdb.EscrowRequest(1_000_00), func(a *queries.EscrowAnalysis) { a.DryRun = true })
+	dryRun := func(a *queries.EscrowAnalysis) { a.DryRun = true }
+	tried := testdb.AnalyzedEscrow(t, tx, loan, testdb.EscrowRequest(1_000_00), dryRun)
 	r := testdb.EscrowRequest(1_000_00)
 	r.Bankruptcy = true
 	exempt := testdb.AnalyzedEscrow(t, tx, loan, r)
@@ -269,9 +281,7 @@ func TestAStatementThatDoesNotTie(t *testing.T) {
 	loan := appendixELoan(t, tx)
 	analysis := testdb.AnalyzedEscrow(t, tx, loan, testdb.EscrowRequest(1_000_01))
 	require.Error(t, makeStatement(t, tx, analysis.ID))
-	var documents int
-	require.NoError(t, tx.QueryRow(t.Context(), "SELECT count(*) FROM documents WHERE loan_id = $1", loan.ID).Scan(&documents))
-	require.Zero(t, documents)
+	require.Zero(t, documentsOf(t, tx, loan))
 }
 
 // What becomes known after the analysis does not change its statement.

@@ -36,8 +36,8 @@ func (s *Server) routeEscrowStatement() {
 		Tags: []string{"escrow"}, Summary: "Get the statement of an escrow analysis",
 		Description: "The escrow account disclosure statement that the analysis led to, as the borrower gets it: as data, " +
 			"as one page of HTML that loads nothing, or as PDF. Which of them, format says, or else the header Accept; JSON " +
-			"otherwise. It never changes, and ETag is its SHA-256. It is made soon after the analysis is finished; until then, " +
-			"and for an analysis that owes none, there is nothing (404).",
+			"otherwise. It never changes, and ETag is its SHA-256. It is made soon after the analysis is finished; until " +
+			"then, and for an analysis that owes none, there is nothing (404).",
 		Errors: []int{http.StatusNotFound},
 	}
 	register(s, ScopeEscrowRead, op, s.getEscrowStatement)
@@ -64,7 +64,7 @@ type getEscrowStatementInput struct {
 type getEscrowStatementOutput struct {
 	Status      int
 	ContentType string `header:"Content-Type"`
-	ETag        string `header:"ETag" doc:"The SHA-256 of the statement in this form."`
+	ETag        string `header:"Etag" doc:"The SHA-256 of the statement in this form."`
 	Vary        string `header:"Vary"`
 	Disposition string `header:"Content-Disposition" doc:"Of a PDF: the name of the file."`
 	Policy      string `header:"Content-Security-Policy" doc:"Of HTML: nothing but its own style."`

@@ -142,7 +142,8 @@ func TestEscrowStatementsOwed(t *testing.T) {
 	require.Equal(t, all[:1], ids("due_before=2026-06-30"))
 	require.Equal(t, all, ids("delivered=false"))
 
-	path := "/v1/escrow-statements/" + all[0] + "/delivery"
+	delivery := func(analysis string) string { return "/v1/escrow-statements/" + analysis + "/delivery" }
+	path := delivery(all[0])
 	const body = `{"delivered_on":"2026-05-20"}`
 	got := answer(t, l.call(http.MethodPost, path, body), http.StatusOK)
 	require.Equal(t, []any{"2026-05-20", "2026-06-29", "initial", "2026-05-15"},
@@ -156,11 +157,13 @@ func TestEscrowStatementsOwed(t *testing.T) {
 	require.Equal(t, all[:1], ids("delivered=true"))
 
 	for on, status := range map[string]int{"2026-05-14": 422, "2199-01-01": 422} {
-		w := l.call(http.MethodPost, "/v1/escrow-statements/"+all[1]+"/delivery", fmt.Sprintf(`{"delivered_on":%q}`, on))
+		w := l.call(http.MethodPost, delivery(all[1]), fmt.Sprintf(`{"delivered_on":%q}`, on))
 		require.Equal(t, []string{"/delivered_on"}, refused(t, w, status, "invalid"))
 	}
-	refused(t, l.call(http.MethodPost, "/v1/escrow-statements/"+all[2]+"/delivery", body), http.StatusConflict, "conflict")
-	refused(t, l.call(http.MethodPost, "/v1/escrow-statements/"+uuid.NewString()+"/delivery", body), http.StatusNotFound, "not-found")
-	require.Equal(t, []string{"?delivered"}, refused(t, l.call(http.MethodGet, "/v1/escrow-statements?delivered=no", ""), 422, "invalid"))
-	require.Equal(t, []string{"?cursor"}, refused(t, l.call(http.MethodGet, "/v1/escrow-statements?cursor=x", ""), 422, "invalid"))
+	refused(t, l.call(http.MethodPost, delivery(all[2]), body), http.StatusConflict, "conflict")
+	refused(t, l.call(http.MethodPost, delivery(uuid.NewString()), body), http.StatusNotFound, "not-found")
+	for query, place := range map[string]string{"delivered=no": "?delivered", "cursor=x": "?cursor"} {
+		w := l.call(http.MethodGet, "/v1/escrow-statements?"+query, "")
+		require.Equal(t, []string{place}, refused(t, w, 422, "invalid"))
+	}
 }

@@ -16,7 +16,8 @@ func (s *Statement) charges() (Section, bool) {
 	t := Table{
 		Caption: "Bills that we expect to pay in the coming year",
 		Columns: []Column{
-			whole("Pay by"), label("For").wide(4), label("Paid to").wide(5), number("Amount").wide(1), label("How we know").wide(4),
+			whole("Pay by"), label("For").wide(4), label("Paid to").wide(5), number("Amount").wide(1),
+			label("How we know").wide(4),
 		},
 	}
 	var total mortgage.Cents

@@ -12,7 +12,9 @@ func (s *Statement) Page() (Page, error) {
 	if err := s.check(); err != nil {
 		return Page{}, err
 	}
-	p := Page{Title: s.Title(), Servicer: s.Servicer, Facts: s.facts(), Lead: s.lead() + s.questions(), Figures: s.figures()}
+	p := Page{
+		Title: s.Title(), Servicer: s.Servicer, Facts: s.facts(), Lead: s.lead() + s.questions(), Figures: s.figures(),
+	}
 	sections := [...]func() (Section, bool){
 		s.payment, s.settlement, s.charges, s.comingYear, s.pastYear, s.paidOut, s.differences,
 	}
@@ -116,7 +118,9 @@ func (s *Statement) figures() []Figure {
 		}
 	}
 	if s.Kind == mortgage.EscrowPayoff && len(figures) == 0 {
-		figures = append(figures, Figure{"Balance of your account", money(s.Annual.EndingBalance), "Nothing is owed either way."})
+		figures = append(figures, Figure{
+			"Balance of your account", money(s.Annual.EndingBalance), "Nothing is owed either way.",
+		})
 	} else if len(figures) == 1 && s.Kind != mortgage.EscrowPayoff {
 		figures = append(figures, Figure{
 			"Balance expected on " + day(s.projection().StartOn), money(s.projection().StartBalance),
@@ -163,7 +167,8 @@ func (s *Statement) payment() (Section, bool) {
 		},
 	}
 	if before.Discretionary != 0 || now.Discretionary != 0 {
-		t.Rows = append(t.Rows, row("What else you chose to pay with it", money(before.Discretionary), money(now.Discretionary)))
+		t.Rows = append(t.Rows,
+			row("What else you chose to pay with it", money(before.Discretionary), money(now.Discretionary)))
 	}
 	t.Rows = append(t.Rows, strong("Total each month", money(before.Total()), money(now.Total())))
 	if s.Initial != nil { // There is no payment before the first.

@@ -115,8 +115,8 @@ func (s *Statement) differences() (Section, bool) {
 		return Section{}, false
 	}
 	sec := Section{ID: "differences", Heading: "Why the past year differed from its projection"}
-	say := fmt.Sprintf("The lowest balance that we projected was %s, at the end of %s. The lowest that there was, was %s, at "+
-		"the end of %s.", money(a.EstimatedLow), month(a.EstimatedLowOn), money(a.ActualLow), month(a.ActualLowOn))
+	say := fmt.Sprintf("The lowest balance that we projected was %s, at the end of %s. The lowest that there was, "+
+		"was %s, at the end of %s.", money(a.EstimatedLow), month(a.EstimatedLowOn), money(a.ActualLow), month(a.ActualLowOn))
 	switch {
 	case a.LowReached && len(a.Differences) == 0:
 		sec.Heading = "The past year went as projected"
@@ -134,8 +134,8 @@ func (s *Statement) differences() (Section, bool) {
 		sec.Blocks = append(sec.Blocks, list(reasons))
 	}
 	if a.LongCycle {
-		sec.Blocks = append(sec.Blocks, text("Some bills come less often than every year. We save for them over several years, "+
-			"so that the account was not meant to reach its lowest balance in each of them."))
+		sec.Blocks = append(sec.Blocks, text("Some bills come less often than every year. We save for them over several "+
+			"years, so that the account was not meant to reach its lowest balance in each of them."))
 	}
 	return sec, true
 }
@@ -162,9 +162,11 @@ func sayDifference(d *mortgage.EscrowDifference) string {
 	case mortgage.BillSmaller:
 		return fmt.Sprintf("%s: the bill for %s was %s, lower than the %s projected.", in, bill, actual, projected)
 	case mortgage.BillEarlier:
-		return fmt.Sprintf("%s: we paid for %s on %s, earlier than %s as projected.", in, bill, day(d.ActualOn), day(d.ProjectedOn))
+		return fmt.Sprintf("%s: we paid for %s on %s, earlier than %s as projected.",
+			in, bill, day(d.ActualOn), day(d.ProjectedOn))
 	case mortgage.BillLater:
-		return fmt.Sprintf("%s: we paid for %s on %s, later than %s as projected.", in, bill, day(d.ActualOn), day(d.ProjectedOn))
+		return fmt.Sprintf("%s: we paid for %s on %s, later than %s as projected.",
+			in, bill, day(d.ActualOn), day(d.ProjectedOn))
 	case mortgage.BillUnforeseen:
 		if d.Actual < 0 {
 			return fmt.Sprintf("%s: %s that we had paid for %s came back to the account on %s.",

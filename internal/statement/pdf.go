@@ -243,12 +243,12 @@ func (d *drawing) section(s *Section) {
 	}
 }
 
-// height is how much room the beginning of a block needs: all of a table or a
-// picture, which are not torn apart, and a few lines of text.
+// height is how much room the beginning of a block needs: what stays together of a
+// table, all of a picture, and a few lines of text.
 func (d *drawing) height(b *Block) float64 {
 	switch {
 	case b.Table != nil:
-		return min(d.measure(b.Table), bottom-margin-40)
+		return d.measure(b.Table)
 	case b.Picture != nil:
 		return pictureHeight + 20
 	default:

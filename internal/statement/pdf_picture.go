@@ -2,7 +2,7 @@ package statement
 
 // pictureHeight is how high a picture is with its legend, in points.
 const (
-	pictureHeight = 200.0
+	pictureHeight = 172.0
 	legendHeight  = 18.0
 	sizeLegend    = 8.0
 )

@@ -4,7 +4,12 @@ package statement
 const (
 	cellPad  = 4.0
 	cellLine = sizeTable * 1.25
-	rowPad   = 2.4
+	rowPad   = 2.0
+
+	// keepWhole is how high a table may be that is not torn apart, and keepRows how
+	// many rows of a higher one stay with its head.
+	keepWhole = (bottom - margin) / 2
+	keepRows  = 4
 )
 
 // widths divides the width of the page among the columns: as much as the longest
@@ -67,14 +72,22 @@ func style(r *Row) string {
 	return ""
 }
 
-// measure returns how high a table is.
+// measure returns how much room a table needs to begin: all of it, or as much as
+// stays together of a high one.
 func (d *drawing) measure(t *Table) float64 {
 	widths := d.widths(t)
 	_, most := d.cells(heads(t), widths, "B")
 	height := sizeText*leading + 4 + float64(most)*cellLine + 2*rowPad
+	least := height
 	for i := range t.Rows {
 		_, most := d.cells(t.Rows[i].Cells, widths, style(&t.Rows[i]))
 		height += float64(most)*cellLine + 2*rowPad
+		if i < keepRows {
+			least = height
+		}
+	}
+	if height > keepWhole {
+		return least
 	}
 	if t.Note != "" {
 		d.font("", sizeSmall, soft)
@@ -83,12 +96,9 @@ func (d *drawing) measure(t *Table) float64 {
 	return height
 }
 
-// table draws a table. One that fits on a page is not torn apart; one that does not
-// repeats its head on each.
+// table draws a table. One that is torn apart repeats its head on each page.
 func (d *drawing) table(t *Table) {
-	if height := d.measure(t); height < bottom-margin {
-		d.room(height)
-	}
+	d.room(d.measure(t))
 	d.write(t.Caption, "B", sizeText, 0, ink)
 	d.y += 4
 	widths := d.widths(t)

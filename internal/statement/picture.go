@@ -19,8 +19,8 @@ func (s *Statement) balancePicture() Picture {
 		projected.Values = append(projected.Values, m.Projected+s.firstDeposit())
 	}
 	pic.Series = []Series{target, projected}
-	pic.About = fmt.Sprintf("The balance that is needed begins at %s and is lowest at %s at the end of %s. The balance that "+
-		"we project begins at %s and ends at %s. The table below has every number.", money(p.RequiredStart),
+	pic.About = fmt.Sprintf("The balance that is needed begins at %s and is lowest at %s at the end of %s. The balance "+
+		"that we project begins at %s and ends at %s. The table below has every number.", money(p.RequiredStart),
 		money(p.LowTarget), month(p.LowMonthOn), money(projected.Values[0]), money(projected.Values[len(p.Months)]))
 	if last, there := s.lastYear(p.Months[0].MonthOn); there {
 		pic.Series = append(pic.Series, last)

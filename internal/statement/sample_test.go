@@ -54,8 +54,9 @@ func blank(r *mortgage.EscrowRequest, a *mortgage.EscrowAnalysis) *statement.Sta
 		Servicer: statement.Servicer{
 			Name: "Prairie Mortgage Servicing", Address: "100 Capitol Avenue, Springfield, IL 62701", Phone: "1-800-555-0100",
 		},
-		LoanNumber: "LS-1003", Borrowers: []string{"Pat Sample", "Łukasz Żółć"}, Property: "1 Main Street, Springfield, IL 62701",
-		Kind: r.Kind, AsOf: r.AsOf, Current: a.Current, PaidAhead: a.PaidAhead,
+		LoanNumber: "LS-1003", Borrowers: []string{"Pat Sample", "Łukasz Żółć"},
+		Property: "1 Main Street, Springfield, IL 62701",
+		Kind:     r.Kind, AsOf: r.AsOf, Current: a.Current, PaidAhead: a.PaidAhead,
 	}
 }
 
@@ -64,7 +65,8 @@ func initial(t *testing.T) *statement.Statement {
 	t.Helper()
 
 	r := appendixE(0)
-	r.Kind, r.AsOf, r.Account.On, r.EstablishedOn = mortgage.EscrowInitial, date("2026-05-15"), date("2026-05-15"), date("2026-05-15")
+	r.Kind, r.AsOf, r.EstablishedOn = mortgage.EscrowInitial, date("2026-05-15"), date("2026-05-15")
+	r.Account.On = r.AsOf
 	a := analyze(t, &r)
 	s := blank(&r, a)
 	content := a.InitialStatement(r, mortgage.MonthlyPayment{PrincipalAndInterest: 841_96})

@@ -15,8 +15,6 @@ func (s *Statement) settlement() (Section, bool) {
 		sec.Heading = "What becomes of the balance"
 		sec.Blocks = append(sec.Blocks, text(fmt.Sprintf(
 			"When your loan was paid off, the balance of your escrow account was %s.", money(s.Annual.EndingBalance))))
-	} else {
-		sec.Blocks = append(sec.Blocks, table(s.balanceTable()))
 	}
 	for _, h := range [...]struct {
 		say func(mortgage.EscrowHandling) string
@@ -27,7 +25,11 @@ func (s *Statement) settlement() (Section, bool) {
 		}
 	}
 	if surplus.Amount+shortage.Amount+deficiency.Amount+deposit.Amount == 0 && s.Kind != mortgage.EscrowPayoff {
-		sec.Blocks = append(sec.Blocks, text("The account has what it needs. There is no surplus, no shortage and no deficiency."))
+		sec.Blocks = append(sec.Blocks, text(
+			"The account has what it needs. There is no surplus, no shortage and no deficiency."))
+	}
+	if s.Kind != mortgage.EscrowPayoff {
+		sec.Blocks = append(sec.Blocks, table(s.balanceTable()))
 	}
 	return sec, true
 }

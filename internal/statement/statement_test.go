@@ -103,7 +103,8 @@ func TestInitialStatementOfAppendixE(t *testing.T) {
 		t.Errorf("the seventh row is %q; want December, the lowest", got)
 	}
 	bills := "Bills that we expect"
-	if got := column(t, s, bills, 0); !slices.Equal(got, []string{"July 25, 2026", "September 20, 2026", "December 10, 2026", "Total"}) {
+	days := []string{"July 25, 2026", "September 20, 2026", "December 10, 2026", "Total"}
+	if got := column(t, s, bills, 0); !slices.Equal(got, days) {
 		t.Errorf("bills on %q; want each payment with its date", got)
 	}
 	if got := column(t, s, bills, 3); !slices.Equal(got, []string{"$500.00", "$360.00", "$700.00", "$1,560.00"}) {
@@ -113,7 +114,9 @@ func TestInitialStatementOfAppendixE(t *testing.T) {
 		t.Errorf("payment %q; want 841.96 and 130.00", got)
 	}
 	all := strings.Join(words(t, s), "\n")
-	for _, want := range []string{"cushion of $260.00", "$1,040.00 on May 15, 2026", "Prairie Mortgage Servicing", "1-800-555-0100"} {
+	for _, want := range []string{
+		"cushion of $260.00", "$1,040.00 on May 15, 2026", "Prairie Mortgage Servicing", "1-800-555-0100",
+	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the page does not say %q:\n%s", want, all)
 		}
@@ -135,7 +138,8 @@ func TestAnnualStatementSaysWhatTheRuleAsks(t *testing.T) {
 	if got := column(t, s, "The past year in sum", 1); !slices.Equal(got, sums) {
 		t.Errorf("(iii) to (v) %q; want %q", got, sums)
 	}
-	if got := column(t, s, "What we paid, by purpose", 3); !slices.Equal(got, []string{"$1,090.00", "$360.00", "$1,450.00"}) {
+	out := []string{"$1,090.00", "$360.00", "$1,450.00"}
+	if got := column(t, s, "What we paid, by purpose", 3); !slices.Equal(got, out) {
 		t.Errorf("(iv) by category %q", got)
 	}
 	all := strings.Join(words(t, s), "\n")
@@ -173,12 +177,14 @@ func TestStatementSaysWhatIsDone(t *testing.T) {
 		"a small surplus is credited": {year(t, 1064_00), "We take it off your escrow payments: $2.00 a month for 12 months."},
 		"a surplus stays":             {late, "the surplus stays in it"},
 		"a shortage is spread, the last month takes the rest": {
-			year(t, 850_00), "It is made up with your monthly payments: $15.83 a month for 11 months and $15.87 in the last one.",
+			year(t, 850_00),
+			"It is made up with your monthly payments: $15.83 a month for 11 months and $15.87 in the last one.",
 		},
 		"a small shortage is asked for at once": {atOnce, "Your account has a shortage of $80.00. Please pay it by July 30, 2026."},
 		"a deficiency is spread": {
-			year(t, -60_00), "we paid bills for you with our own money, and $60.00 of it is not repaid. You repay it with your " +
-				"monthly payments: $5.00 a month for 12 months.",
+			year(t, -60_00),
+			"we paid bills for you with our own money, and $60.00 of it is not repaid. You repay it with your monthly " +
+				"payments: $5.00 a month for 12 months.",
 		},
 		"a refund is told": {samples(t)["annual-refund"], "July 2025: we paid $60.00 back to you."},
 	} {
@@ -253,8 +259,8 @@ func checkAmounts(t interface{ Fatalf(string, ...any) }, s *statement.Statement,
 				walk(v.Elem())
 			}
 		case reflect.Struct:
-			for i := range v.NumField() {
-				walk(v.Field(i))
+			for _, field := range v.Fields() {
+				walk(field)
 			}
 		case reflect.Slice, reflect.Array:
 			for i := range v.Len() {
@@ -265,7 +271,7 @@ func checkAmounts(t interface{ Fatalf(string, ...any) }, s *statement.Statement,
 	}
 	walk(reflect.ValueOf(s))
 	var charges, projected, actual mortgage.Cents
-	projection := mortgage.EscrowProjection{}
+	var projection mortgage.EscrowProjection
 	if s.Initial != nil {
 		projection = s.Initial.Projection
 	} else {
@@ -392,7 +398,8 @@ func TestStatementOfAPayoff(t *testing.T) {
 	r.Kind, r.AsOf, r.Account.On = mortgage.EscrowPayoff, date("2026-03-10"), date("2026-03-10")
 	a := analyze(t, &r)
 	y := mortgage.EscrowYear{
-		Analysis: a, Request: &r, FromOn: date("2025-07-01"), ToOn: date("2026-03-10"), Opening: 412_34, ProjectedOpening: 412_34,
+		Analysis: a, Request: &r, FromOn: date("2025-07-01"), ToOn: date("2026-03-10"),
+		Opening: 412_34, ProjectedOpening: 412_34,
 		Past: mortgage.MonthlyPayment{PrincipalAndInterest: 841_96, Escrow: 125_00}, CycleMonths: 12,
 	}
 	content, err := y.AnnualStatement()
@@ -402,7 +409,9 @@ func TestStatementOfAPayoff(t *testing.T) {
 	s := blank(&r, a)
 	s.Annual = &content
 	all := strings.Join(words(t, s), "\n")
-	for _, want := range []string{"Final escrow account statement", "We pay all of it, $412.34, back to you by April 7, 2026"} {
+	for _, want := range []string{
+		"Final escrow account statement", "We pay all of it, $412.34, back to you by April 7, 2026",
+	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the page does not say %q:\n%s", want, all)
 		}

@@ -30,8 +30,9 @@ func svg(p *Picture) string {
 		if c == 0 {
 			class = "zero"
 		}
-		fmt.Fprintf(&b, "\n"+`<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/><text x="%s" y="%s" text-anchor="end">%s</text>`,
-			class, tenths(g.left), tenths(y), tenths(g.width-g.right), tenths(y), tenths(g.left-80), tenths(y+45), dollars(c))
+		fmt.Fprintf(&b, "\n"+`<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>`,
+			class, tenths(g.left), tenths(y), tenths(g.width-g.right), tenths(y))
+		fmt.Fprintf(&b, `<text x="%s" y="%s" text-anchor="end">%s</text>`, tenths(g.left-80), tenths(y+45), dollars(c))
 	}
 	for i, m := range p.Months {
 		fmt.Fprintf(&b, "\n"+`<text x="%s" y="%s" text-anchor="middle">%s</text>`,
