@@ -95,7 +95,7 @@ func (s *Server) getEscrowStatement(
 	case formPDF:
 		out.Disposition = dispositionOf(&doc)
 	}
-	if noneMatches(in.IfNoneMatch, out.ETag) {
+	if hasTag(in.IfNoneMatch, out.ETag) {
 		out.Status, out.Body, out.ContentType = http.StatusNotModified, nil, ""
 	}
 	return out, nil
@@ -113,8 +113,8 @@ func dispositionOf(doc *queries.GetEscrowStatementDocumentRow) string {
 	return `inline; filename="escrow-statement-` + number + "-" + doc.AsOfOn.String() + `.pdf"`
 }
 
-// noneMatches says whether an If-None-Match header names the tag (RFC 9110, 13.1.2).
-func noneMatches(header, etag string) bool {
+// hasTag says whether an If-None-Match header names the tag (RFC 9110, 13.1.2).
+func hasTag(header, etag string) bool {
 	for tag := range strings.SplitSeq(header, ",") {
 		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
 		if tag == etag || tag == "*" {
