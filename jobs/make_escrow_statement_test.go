@@ -361,3 +361,20 @@ func TestOwedStatementsAreMade(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, counts)
 }
+
+// A process that was not told who the servicer is works other jobs, and leaves
+// statements to those that were.
+func TestWithoutAServicerStatementsWait(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	p := newProcess(t, db)
+	_, err := p.inserter.Insert(t.Context(), jobs.MakeEscrowStatementArgs{AnalysisID: uuid.Must(uuid.NewV7())}, nil)
+	require.NoError(t, err)
+	worker := p.start(t, db)
+	untilPosted(t, db, p.enqueue(t, db, testdb.Loan(t, db.App)))
+	require.NoError(t, worker.Stop(t.Context()))
+	var state string
+	err = db.App.QueryRow(t.Context(), "SELECT state FROM river.river_job WHERE kind = 'make_escrow_statement'").Scan(&state)
+	require.NoError(t, err)
+	require.Equal(t, "available", state)
+}
