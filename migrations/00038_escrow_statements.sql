@@ -17,4 +17,4 @@ FROM escrow_analyses a
 LEFT JOIN escrow_statements s ON s.analysis_id = a.id
 WHERE a.status = 'finished' AND NOT a.dry_run AND a.statement_due_on IS NOT NULL;
 
-GRANT SELECT ON owed_escrow_statements TO loanserve_app, loanserve_readonly;
+GRANT SELECT ON owed_escrow_statements TO loanserve_app, loanserve_readonly, loanserve_backup;

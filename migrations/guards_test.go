@@ -197,6 +197,8 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE escrow_analyses SET loan_id = loan_id`,
 		`UPDATE escrow_analyses SET dry_run = NOT dry_run`,
 		`UPDATE escrow_analysis_months SET payment_cents = 1`,
+		`UPDATE escrow_statements SET pdf_id = html_id`,
+		`UPDATE escrow_statements SET made_at = now()`,
 		`UPDATE loan_borrowers SET role = 'co_borrower'`,
 		`UPDATE loan_changes SET due_on = due_on + 31`,
 		`UPDATE loan_changes SET escrow_payment_cents = 1`,

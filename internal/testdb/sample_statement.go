@@ -85,6 +85,20 @@ VALUES ($1, $2, $3, 'finished', $4, $5, $6, 'testdb', $7, $8, clock_timestamp(),
 	return err
 }
 
+// EscrowStatement stores a statement of an analysis whose three forms are one small
+// document each.
+func EscrowStatement(t testing.TB, db queries.DBTX, analysis queries.EscrowAnalysis) {
+	t.Helper()
+	loan := queries.Loan{ID: analysis.LoanID}
+	err := queries.New(db).InsertEscrowStatement(t.Context(), queries.InsertEscrowStatementParams{
+		AnalysisID: analysis.ID, LoanID: loan.ID,
+		HtmlID: Document(t, db, loan), PdfID: Document(t, db, loan), JsonID: Document(t, db, loan),
+	})
+	if err != nil {
+		t.Fatalf("testdb: insert statement: %v", err)
+	}
+}
+
 // Disburse takes money from the loan's escrow account, and what it lacks from the
 // servicer, as of a day.
 func Disburse(t testing.TB, db Beginner, loan int64, d mortgage.Disbursement) {
