@@ -374,7 +374,8 @@ func TestWithoutAServicerStatementsWait(t *testing.T) {
 	untilPosted(t, db, p.enqueue(t, db, testdb.Loan(t, db.App)))
 	require.NoError(t, worker.Stop(t.Context()))
 	var state string
-	err = db.App.QueryRow(t.Context(), "SELECT state FROM river.river_job WHERE kind = 'make_escrow_statement'").Scan(&state)
+	const query = "SELECT state FROM river.river_job WHERE kind = 'make_escrow_statement'"
+	err = db.App.QueryRow(t.Context(), query).Scan(&state)
 	require.NoError(t, err)
 	require.Equal(t, "available", state)
 }

@@ -129,9 +129,9 @@ func disburse(ctx context.Context, tx pgx.Tx, id int64, d mortgage.Disbursement)
 	}
 	hash := row.Seal(mortgage.Hash(loan.LastHash))
 	_, err = tx.Exec(ctx, `
-INSERT INTO transactions (loan_id, seq, kind, effective_on, posted_at, cash_cents, principal_cents, interest_income_cents,
-  escrow_cents, suspense_cents, late_charges_receivable_cents, late_charge_income_cents, fees_receivable_cents,
-  fee_income_cents, escrow_advance_cents, boarding_clearing_cents, rule, caused_by, hash)
+INSERT INTO transactions (loan_id, seq, kind, effective_on, posted_at, cash_cents, principal_cents,
+  interest_income_cents, escrow_cents, suspense_cents, late_charges_receivable_cents, late_charge_income_cents,
+  fees_receivable_cents, fee_income_cents, escrow_advance_cents, boarding_clearing_cents, rule, caused_by, hash)
 VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, 0, 0, 0, 0, 0, $8, 0, $9, 'testdb', $10)`,
 		id, row.Seq, e.Kind, e.EffectiveOn, at, e.Cash, e.Escrow, e.EscrowAdvance, e.Rule, hash[:])
 	if err != nil {
