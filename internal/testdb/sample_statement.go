@@ -145,15 +145,3 @@ UPDATE loans SET escrow_cents = $2, escrow_advance_cents = $3, last_seq = $4, la
 	}
 	return nil
 }
-
-// EscrowStatement stores that a statement was made of the analysis, with a document
-// for each of its forms.
-func EscrowStatement(t testing.TB, db queries.DBTX, loan queries.Loan, analysis uuid.UUID) {
-	t.Helper()
-	_, err := db.Exec(t.Context(), `
-INSERT INTO escrow_statements (analysis_id, loan_id, html_id, pdf_id, json_id) VALUES ($1, $2, $3, $4, $5)`,
-		analysis, loan.ID, Document(t, db, loan), Document(t, db, loan), Document(t, db, loan))
-	if err != nil {
-		t.Fatalf("testdb: insert statement: %v", err)
-	}
-}
