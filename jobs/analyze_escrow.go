@@ -43,6 +43,7 @@ type AnalyzeEscrow struct {
 	river.WorkerDefaults[AnalyzeEscrowArgs]
 
 	DB      DB
+	Jobs    *river.Client[pgx.Tx] // takes the statements
 	Metrics *Metrics
 }
 
@@ -54,7 +55,7 @@ func (*AnalyzeEscrow) Timeout(*river.Job[AnalyzeEscrowArgs]) time.Duration { ret
 func (w *AnalyzeEscrow) Work(ctx context.Context, job *river.Job[AnalyzeEscrowArgs]) error {
 	var finished, rejected int
 	err := pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) (err error) {
-		finished, rejected, err = analyzeOne(ctx, queries.New(tx), job.Args.AnalysisID)
+		finished, rejected, err = w.analyzeOne(ctx, tx, job.Args.AnalysisID)
 		return err
 	})
 	if err != nil {
@@ -64,7 +65,8 @@ func (w *AnalyzeEscrow) Work(ctx context.Context, job *river.Job[AnalyzeEscrowAr
 	return nil
 }
 
-func analyzeOne(ctx context.Context, q *queries.Queries, id uuid.UUID) (finished, rejected int, err error) {
+func (w *AnalyzeEscrow) analyzeOne(ctx context.Context, tx pgx.Tx, id uuid.UUID) (finished, rejected int, err error) {
+	q := queries.New(tx)
 	row, err := q.LockEscrowAnalysis(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, 0, nil // An earlier attempt committed.
@@ -89,9 +91,12 @@ func analyzeOne(ctx context.Context, q *queries.Queries, id uuid.UUID) (finished
 		}
 		return 0, 1, nil
 	}
-	w := newAnalysisWriting(a)
-	if err := w.enter(ctx, q, wanted); err != nil {
+	leads := newAnalysisWriting(a)
+	if err := leads.enter(ctx, q, wanted); err != nil {
 		return 0, 0, fmt.Errorf("loan %d: %w", row.Loan.ID, err)
 	}
-	return 1, 0, w.write(ctx, q)
+	if err := leads.write(ctx, q); err != nil {
+		return 0, 0, err
+	}
+	return 1, 0, makeStatements(ctx, tx, w.Jobs, leads.owed)
 }

@@ -45,6 +45,7 @@ type AnalyzeEscrowChunk struct {
 	river.WorkerDefaults[AnalyzeEscrowChunkArgs]
 
 	DB      DB
+	Jobs    *river.Client[pgx.Tx] // takes the statements
 	Metrics *Metrics
 }
 
@@ -58,7 +59,7 @@ func (*AnalyzeEscrowChunk) Timeout(*river.Job[AnalyzeEscrowChunkArgs]) time.Dura
 func (w *AnalyzeEscrowChunk) Work(ctx context.Context, job *river.Job[AnalyzeEscrowChunkArgs]) error {
 	var outcome loansOutcome
 	err := pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) (err error) {
-		outcome, err = analyzeChunk(ctx, tx, job.Args)
+		outcome, err = analyzeChunk(ctx, tx, w.Jobs, job.Args)
 		return err
 	})
 	if err != nil {
@@ -69,7 +70,9 @@ func (w *AnalyzeEscrowChunk) Work(ctx context.Context, job *river.Job[AnalyzeEsc
 	return nil
 }
 
-func analyzeChunk(ctx context.Context, tx pgx.Tx, args AnalyzeEscrowChunkArgs) (loansOutcome, error) {
+func analyzeChunk(
+	ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], args AnalyzeEscrowChunkArgs,
+) (loansOutcome, error) {
 	q := queries.New(tx)
 	chunk, err := q.LockRunChunk(ctx, args.RunID, args.FirstLoanID)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -86,7 +89,7 @@ func analyzeChunk(ctx context.Context, tx pgx.Tx, args AnalyzeEscrowChunkArgs) (
 	if err != nil {
 		return loansOutcome{}, err
 	}
-	c := chunkOfAnalyses{analyzing: z, run: args.RunID, asOf: chunk.AsOfOn}
+	c := chunkOfAnalyses{analyzing: z, jobs: client, run: args.RunID, asOf: chunk.AsOfOn}
 	c.upTo, c.only = z.months(chunk.AsOfOn, dueMonthOn)
 	rows, err := q.LockLoansToAnalyze(ctx, queries.LockLoansToAnalyzeParams{
 		FirstLoanID: args.FirstLoanID, LastLoanID: chunk.LastLoanID, UpToMonth: c.upTo, OnlyMonth: c.only,
@@ -105,6 +108,7 @@ func analyzeChunk(ctx context.Context, tx pgx.Tx, args AnalyzeEscrowChunkArgs) (
 type chunkOfAnalyses struct {
 	*analyzing
 
+	jobs       *river.Client[pgx.Tx]
 	run        uuid.UUID
 	asOf       mortgage.Date
 	upTo, only int32
@@ -141,7 +145,10 @@ func (c *chunkOfAnalyses) tryLoans(
 		if len(w.made.ID) == 0 {
 			return nil
 		}
-		return w.write(ctx, q)
+		if err := w.write(ctx, q); err != nil {
+			return err
+		}
+		return makeStatements(ctx, tx, c.jobs, w.owed)
 	})
 	if err != nil {
 		return loansOutcome{}, err

@@ -17,7 +17,7 @@ import (
 // analyze works the job of an analysis, and returns its row after it.
 func analyze(t *testing.T, db jobs.DB, id uuid.UUID) queries.EscrowAnalysis {
 	t.Helper()
-	worker := &jobs.AnalyzeEscrow{DB: db, Metrics: newMetrics()}
+	worker := &jobs.AnalyzeEscrow{DB: db, Jobs: inserter(), Metrics: newMetrics()}
 	job := &river.Job[jobs.AnalyzeEscrowArgs]{Args: jobs.AnalyzeEscrowArgs{AnalysisID: id}}
 	require.NoError(t, worker.Work(t.Context(), job))
 	return analysisRow(t, db, id)
@@ -309,7 +309,7 @@ func TestAnalyzeEscrowRollsBack(t *testing.T) {
 	_, err := db.Super.Exec(t.Context(),
 		"ALTER TABLE loans ADD CONSTRAINT bad CHECK (escrow_year_starts_on < '2027-01-01') NOT VALID")
 	require.NoError(t, err)
-	worker := &jobs.AnalyzeEscrow{DB: db.App, Metrics: newMetrics()}
+	worker := &jobs.AnalyzeEscrow{DB: db.App, Jobs: inserter(), Metrics: newMetrics()}
 	job := &river.Job[jobs.AnalyzeEscrowArgs]{Args: jobs.AnalyzeEscrowArgs{AnalysisID: wish.ID}}
 	require.Error(t, worker.Work(t.Context(), job))
 	require.Equal(t, before, getLoan(t, db.App, loan.ID))

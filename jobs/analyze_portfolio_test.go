@@ -33,7 +33,7 @@ SELECT run_id, first_loan_id, last_loan_id FROM run_chunks WHERE run_id = $1 ORD
 }
 
 func analyzeChunk(ctx context.Context, db jobs.DB, args jobs.AnalyzeEscrowChunkArgs) error {
-	worker := &jobs.AnalyzeEscrowChunk{DB: db, Metrics: newMetrics()}
+	worker := &jobs.AnalyzeEscrowChunk{DB: db, Jobs: inserter(), Metrics: newMetrics()}
 	return worker.Work(ctx, &river.Job[jobs.AnalyzeEscrowChunkArgs]{Args: args})
 }
 
@@ -250,7 +250,7 @@ func TestCloseDayStartsAnalyses(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var over int
 		err := db.App.QueryRow(context.Background(), "SELECT count(*) FROM runs WHERE finished_at IS NOT NULL").Scan(&over)
-		return err == nil && over == 4
+		return err == nil && over == 6 // Closes, what they pay, and what they analyze.
 	}, patience, 10*time.Millisecond)
 	for _, payment := range payments {
 		untilPosted(t, db, payment)

@@ -19,6 +19,7 @@ type analysisWriting struct {
 	terms    queries.WriteEscrowTermsParams
 	ledger   *writing
 	changed  map[int64]mortgage.Changes // what the loans' terms will be
+	owed     []uuid.UUID                // analyses that owe a statement
 }
 
 func newAnalysisWriting(z *analyzing) *analysisWriting {
@@ -74,6 +75,9 @@ func (w *analysisWriting) record(a *analysis) error {
 	p.Refund = append(p.Refund, int64(refund))
 	p.RefundDueOn = append(p.RefundDueOn, refundDueOn)
 	p.StatementDueOn = append(p.StatementDueOn, r.StatementDueOn)
+	if r.StatementDueOn != 0 && !a.dryRun {
+		w.owed = append(w.owed, a.id)
+	}
 	if a.kind == mortgage.EscrowPayoff {
 		return nil // There is no coming year.
 	}

@@ -86,8 +86,8 @@ func disbursed(t *testing.T, tx pgx.Tx, loan queries.Loan, line int64, amount mo
 	bill, err := uuid.NewV7()
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `
-INSERT INTO escrow_bills (id, line_id, loan_id, status, due_on, amount_cents, expected, requested_by)
-VALUES ($1, $2, $3, 'paid', $4, $5, false, 'testdb')`, bill, line, loan.ID, testdb.Date(on), amount)
+INSERT INTO escrow_bills (id, line_id, loan_id, status, due_on, cycle_on, amount_cents, expected, requested_by)
+VALUES ($1, $2, $3, 'paid', $4, $4, $5, false, 'testdb')`, bill, line, loan.ID, testdb.Date(on), amount)
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `
 INSERT INTO escrow_disbursements (id, loan_id, kind, bill_id, payee, amount_cents, rule, due_on, paid_on, caused_by,

@@ -82,64 +82,16 @@ type Worker struct {
 
 // NewWorker returns a worker that has not started.
 func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
-	workers := river.NewWorkers()
-	post := &PostPayment{DB: pool, Metrics: c.Metrics}
-	if err := river.AddWorkerSafely(workers, post); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	chunk := &PostPaymentChunk{DB: pool, Metrics: c.Metrics}
-	if err := river.AddWorkerSafely(workers, chunk); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &ReversePayment{DB: pool}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &ChangeLoan{DB: pool}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &PostBatchChunk{DB: pool, Metrics: c.Metrics}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	returns := &ReverseReturns{DB: pool, Jobs: nil, Metrics: c.Metrics} // The client comes after its workers.
-	if err := river.AddWorkerSafely(workers, returns); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	closing := &CloseDay{DB: pool, Jobs: nil}
-	if err := river.AddWorkerSafely(workers, closing); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	closingChunk := &CloseDayChunk{DB: pool, Jobs: nil, Metrics: c.Metrics}
-	if err := river.AddWorkerSafely(workers, closingChunk); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	scheduling := &ScheduleDayClose{DB: pool, Jobs: nil, Schedule: c.DayCloses}
-	if err := river.AddWorkerSafely(workers, scheduling); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &CleanUpSessions{DB: pool, Metrics: c.Metrics}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	disbursing := &DisburseEscrow{DB: pool, Jobs: nil}
-	if err := addEscrowWorkers(workers, pool, disbursing); err != nil {
-		return nil, err
-	}
-	analyzing := &AnalyzePortfolio{DB: pool, Jobs: nil}
-	if err := addAnalysisWorkers(workers, pool, c.Metrics, analyzing); err != nil {
-		return nil, err
-	}
-	making := &MakeEscrowStatement{DB: pool, Servicer: c.Servicer}
-	if err := river.AddWorkerSafely(workers, making); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
+	known := newWorkers(pool, &c)
+	if known.err != nil {
+		return nil, known.err
 	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		ID:                   c.ID,
 		Schema:               Schema,
 		Logger:               quiet(c.Log),
 		Plugins:              []rivertype.Plugin{c.Metrics},
-		Workers:              workers,
+		Workers:              known.workers,
 		PeriodicJobs:         c.periodicJobs(),
 		Queues:               c.queues(),
 		RetryPolicy:          retryPolicy{},
@@ -151,10 +103,9 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
-	returns.Jobs, closing.Jobs, closingChunk.Jobs = client, client, client
-	scheduling.Jobs, disbursing.Jobs, analyzing.Jobs = client, client, client
+	known.give(client)
 	return &Worker{
-		client: client, post: post, chunk: chunk, log: c.Log,
+		client: client, post: known.post, chunk: known.chunk, log: c.Log,
 		alive: &aliveness{
 			name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics,
 			ender: &ender{pool: pool, metrics: c.Metrics, log: c.Log},
@@ -172,36 +123,6 @@ func (c Config) periodicJobs() []*river.PeriodicJob {
 		table = append(table, c.Housekeeping.periodic()...)
 	}
 	return table
-}
-
-// addEscrowWorkers registers what works for escrow accounts.
-func addEscrowWorkers(workers *river.Workers, pool *pgxpool.Pool, disbursing *DisburseEscrow) error {
-	if err := river.AddWorkerSafely(workers, disbursing); err != nil {
-		return fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &DisburseEscrowChunk{DB: pool}); err != nil {
-		return fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &ReturnDisbursement{DB: pool}); err != nil {
-		return fmt.Errorf("register worker: %w", err)
-	}
-	return nil
-}
-
-// addAnalysisWorkers registers what analyzes escrow accounts.
-func addAnalysisWorkers(
-	workers *river.Workers, pool *pgxpool.Pool, metrics *Metrics, analyzing *AnalyzePortfolio,
-) error {
-	if err := river.AddWorkerSafely(workers, analyzing); err != nil {
-		return fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &AnalyzeEscrow{DB: pool, Metrics: metrics}); err != nil {
-		return fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &AnalyzeEscrowChunk{DB: pool, Metrics: metrics}); err != nil {
-		return fmt.Errorf("register worker: %w", err)
-	}
-	return nil
 }
 
 // Start begins to work jobs and returns once the worker is known to be alive.

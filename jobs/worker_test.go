@@ -224,7 +224,7 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 		"loanserve_loans_closed_total":           3,
 		"loanserve_escrow_analyses_total":        3,
 		"loanserve_queue_jobs":                   5 * kinds,
-		"loanserve_queue_oldest_job_age_seconds": 5,
+		"loanserve_queue_oldest_job_age_seconds": 7,
 		"loanserve_purge_deleted_rows_total":     2,
 		"loanserve_queue_scrape_success":         1,
 	} {
