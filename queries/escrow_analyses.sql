@@ -115,7 +115,8 @@ FOR NO KEY UPDATE OF l;
 SELECT due_month_on FROM runs WHERE id = $1;
 
 -- ListEscrowBooks returns, for each of the loans, what its books say of the end of
--- account_on: what escrow holds less what was advanced, and the oldest installment
+-- account_on: what escrow holds less what was advanced, with what had been paid by
+-- then and came back later, as its bill is unpaid again; and the oldest installment
 -- that was unpaid then and at the end of as_of_on. And whether the loan may have got
 -- money since then that would have satisfied the next installment, had that been
 -- smaller: the last that happened to it is neither an installment nor what was left
@@ -124,7 +125,7 @@ SELECT due_month_on FROM runs WHERE id = $1;
 --
 -- name: ListEscrowBooks :many
 SELECT l.id,
-  (l.escrow_cents - l.escrow_advance_cents + coalesce(later.cents, 0))::bigint AS balance_cents,
+  (l.escrow_cents - l.escrow_advance_cents + coalesce(later.cents, 0) + coalesce(back.cents, 0))::bigint AS balance_cents,
   coalesce(later.unpaid_on, l.next_due_on)::date AS account_next_due_on,
   coalesce(later.unpaid_as_of, l.next_due_on)::date AS next_due_on,
   coalesce(last.kind NOT IN ('boarding', 'installment') AND NOT EXISTS (
@@ -146,6 +147,11 @@ LEFT JOIN LATERAL (
   ) t
 ) later ON true
 LEFT JOIN LATERAL (
+  SELECT sum(d.amount_cents) AS cents FROM escrow_disbursements d
+  WHERE d.loan_id = l.id AND d.status = 'returned' AND d.bill_id IS NOT NULL
+    AND d.paid_on <= asked.account_on AND d.returned_on > asked.account_on
+) back ON true
+LEFT JOIN LATERAL (
   SELECT t.kind, t.payment_id FROM transactions t
   WHERE t.loan_id = l.id AND t.kind NOT IN ('late_charge', 'escrow_disbursement', 'escrow_refund')
   ORDER BY t.seq DESC
@@ -162,10 +168,10 @@ WHERE loan_id = ANY(@loan_ids::bigint[]) AND ended_at IS NULL
 ORDER BY loan_id, id;
 
 -- ListEscrowBillsPaidAfter returns, for each line of the loans that was paid after
--- the loan's day, the due date of the first bill that was.
+-- the loan's day, the first cycle that was.
 --
 -- name: ListEscrowBillsPaidAfter :many
-SELECT b.line_id, min(b.due_on)::date AS due_on
+SELECT b.line_id, min(b.cycle_on)::date AS cycle_on
 FROM (
   SELECT unnest(@loan_ids::bigint[]) AS id, unnest(@account_on::date[]) AS account_on
 ) asked
@@ -173,6 +179,20 @@ JOIN escrow_disbursements d ON d.loan_id = asked.id AND d.paid_on > asked.accoun
 JOIN escrow_bills b ON b.id = d.bill_id
 GROUP BY b.line_id
 ORDER BY b.line_id;
+
+-- ListEscrowBillsApart returns, in order of loan, line and due date, the bills of the
+-- loans that are not paid, and those that are paid of the cycle that their line still
+-- is in: of a tax that is paid in installments. Each comes with its line, and with what
+-- was paid of it when.
+--
+-- name: ListEscrowBillsApart :many
+SELECT sqlc.embed(b), e.kind, e.payee, e.every_months, e.outside_cushion, d.paid_on, coalesce(d.amount_cents, 0)::bigint AS paid_cents
+FROM escrow_bills b
+JOIN escrow_lines e ON e.id = b.line_id
+LEFT JOIN escrow_disbursements d ON d.bill_id = b.id AND d.status <> 'returned'
+WHERE b.loan_id = ANY(@loan_ids::bigint[])
+  AND (b.status IN ('open', 'held') OR b.status = 'paid' AND abs(b.cycle_on - e.next_due_on) < 15 * e.every_months)
+ORDER BY b.loan_id, b.line_id, b.due_on;
 
 -- WriteEscrowAnalyses writes finished analyses with their months: those that were
 -- asked for, or, in a run, new ones. It returns how many it wrote.

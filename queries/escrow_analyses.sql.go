@@ -389,8 +389,78 @@ func (q *Queries) ListEscrowAnalyses(ctx context.Context, arg ListEscrowAnalyses
 	return items, nil
 }
 
+const listEscrowBillsApart = `-- name: ListEscrowBillsApart :many
+SELECT b.id, b.line_id, b.loan_id, b.status, b.due_on, b.discount_on, b.penalty_on, b.amount_cents, b.discount_cents, b.expected, b.insurance_canceled, b.held_rule, b.requested_by, b.created_at, b.cycle_on, b.basis_rule, b.released_by, b.canceled_by, b.cancel_reason, e.kind, e.payee, e.every_months, e.outside_cushion, d.paid_on, coalesce(d.amount_cents, 0)::bigint AS paid_cents
+FROM escrow_bills b
+JOIN escrow_lines e ON e.id = b.line_id
+LEFT JOIN escrow_disbursements d ON d.bill_id = b.id AND d.status <> 'returned'
+WHERE b.loan_id = ANY($1::bigint[])
+  AND (b.status IN ('open', 'held') OR b.status = 'paid' AND abs(b.cycle_on - e.next_due_on) < 15 * e.every_months)
+ORDER BY b.loan_id, b.line_id, b.due_on
+`
+
+type ListEscrowBillsApartRow struct {
+	EscrowBill     EscrowBill
+	Kind           EscrowLineKind
+	Payee          string
+	EveryMonths    int16
+	OutsideCushion bool
+	PaidOn         mortgage.Date
+	PaidCents      int64
+}
+
+// ListEscrowBillsApart returns, in order of loan, line and due date, the bills of the
+// loans that are not paid, and those that are paid of the cycle that their line still
+// is in: of a tax that is paid in installments. Each comes with its line, and with what
+// was paid of it when.
+func (q *Queries) ListEscrowBillsApart(ctx context.Context, loanIds []int64) ([]ListEscrowBillsApartRow, error) {
+	rows, err := q.db.Query(ctx, listEscrowBillsApart, loanIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListEscrowBillsApartRow{}
+	for rows.Next() {
+		var i ListEscrowBillsApartRow
+		if err := rows.Scan(
+			&i.EscrowBill.ID,
+			&i.EscrowBill.LineID,
+			&i.EscrowBill.LoanID,
+			&i.EscrowBill.Status,
+			&i.EscrowBill.DueOn,
+			&i.EscrowBill.DiscountOn,
+			&i.EscrowBill.PenaltyOn,
+			&i.EscrowBill.AmountCents,
+			&i.EscrowBill.DiscountCents,
+			&i.EscrowBill.Expected,
+			&i.EscrowBill.InsuranceCanceled,
+			&i.EscrowBill.HeldRule,
+			&i.EscrowBill.RequestedBy,
+			&i.EscrowBill.CreatedAt,
+			&i.EscrowBill.CycleOn,
+			&i.EscrowBill.BasisRule,
+			&i.EscrowBill.ReleasedBy,
+			&i.EscrowBill.CanceledBy,
+			&i.EscrowBill.CancelReason,
+			&i.Kind,
+			&i.Payee,
+			&i.EveryMonths,
+			&i.OutsideCushion,
+			&i.PaidOn,
+			&i.PaidCents,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listEscrowBillsPaidAfter = `-- name: ListEscrowBillsPaidAfter :many
-SELECT b.line_id, min(b.due_on)::date AS due_on
+SELECT b.line_id, min(b.cycle_on)::date AS cycle_on
 FROM (
   SELECT unnest($1::bigint[]) AS id, unnest($2::date[]) AS account_on
 ) asked
@@ -401,12 +471,12 @@ ORDER BY b.line_id
 `
 
 type ListEscrowBillsPaidAfterRow struct {
-	LineID int64
-	DueOn  mortgage.Date
+	LineID  int64
+	CycleOn mortgage.Date
 }
 
 // ListEscrowBillsPaidAfter returns, for each line of the loans that was paid after
-// the loan's day, the due date of the first bill that was.
+// the loan's day, the first cycle that was.
 func (q *Queries) ListEscrowBillsPaidAfter(ctx context.Context, loanIds []int64, accountOn []mortgage.Date) ([]ListEscrowBillsPaidAfterRow, error) {
 	rows, err := q.db.Query(ctx, listEscrowBillsPaidAfter, loanIds, accountOn)
 	if err != nil {
@@ -416,7 +486,7 @@ func (q *Queries) ListEscrowBillsPaidAfter(ctx context.Context, loanIds []int64,
 	items := []ListEscrowBillsPaidAfterRow{}
 	for rows.Next() {
 		var i ListEscrowBillsPaidAfterRow
-		if err := rows.Scan(&i.LineID, &i.DueOn); err != nil {
+		if err := rows.Scan(&i.LineID, &i.CycleOn); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -429,7 +499,7 @@ func (q *Queries) ListEscrowBillsPaidAfter(ctx context.Context, loanIds []int64,
 
 const listEscrowBooks = `-- name: ListEscrowBooks :many
 SELECT l.id,
-  (l.escrow_cents - l.escrow_advance_cents + coalesce(later.cents, 0))::bigint AS balance_cents,
+  (l.escrow_cents - l.escrow_advance_cents + coalesce(later.cents, 0) + coalesce(back.cents, 0))::bigint AS balance_cents,
   coalesce(later.unpaid_on, l.next_due_on)::date AS account_next_due_on,
   coalesce(later.unpaid_as_of, l.next_due_on)::date AS next_due_on,
   coalesce(last.kind NOT IN ('boarding', 'installment') AND NOT EXISTS (
@@ -450,6 +520,11 @@ LEFT JOIN LATERAL (
     WHERE t.loan_id = l.id AND t.effective_on > asked.account_on AND l.last_effective_on > asked.account_on
   ) t
 ) later ON true
+LEFT JOIN LATERAL (
+  SELECT sum(d.amount_cents) AS cents FROM escrow_disbursements d
+  WHERE d.loan_id = l.id AND d.status = 'returned' AND d.bill_id IS NOT NULL
+    AND d.paid_on <= asked.account_on AND d.returned_on > asked.account_on
+) back ON true
 LEFT JOIN LATERAL (
   SELECT t.kind, t.payment_id FROM transactions t
   WHERE t.loan_id = l.id AND t.kind NOT IN ('late_charge', 'escrow_disbursement', 'escrow_refund')
@@ -474,7 +549,8 @@ type ListEscrowBooksRow struct {
 }
 
 // ListEscrowBooks returns, for each of the loans, what its books say of the end of
-// account_on: what escrow holds less what was advanced, and the oldest installment
+// account_on: what escrow holds less what was advanced, with what had been paid by
+// then and came back later, as its bill is unpaid again; and the oldest installment
 // that was unpaid then and at the end of as_of_on. And whether the loan may have got
 // money since then that would have satisfied the next installment, had that been
 // smaller: the last that happened to it is neither an installment nor what was left
