@@ -44,6 +44,14 @@ LIMIT 100;
 SELECT count(*) FROM escrow_bills
 WHERE line_id = @line_id AND cycle_on > @after_on AND cycle_on < @before_on AND status <> 'canceled';
 
+-- CountEscrowBillsLeftBehind returns how many unpaid bills of the cycle that lies between
+-- two days would not lie between two others.
+--
+-- name: CountEscrowBillsLeftBehind :one
+SELECT count(*) FROM escrow_bills
+WHERE line_id = @line_id AND status IN ('open', 'held') AND cycle_on > @after_on AND cycle_on < @before_on
+  AND NOT (cycle_on > @new_after_on AND cycle_on < @new_before_on);
+
 -- CountLaterEscrowBills returns how many bills of later cycles a line has.
 --
 -- name: CountLaterEscrowBills :one

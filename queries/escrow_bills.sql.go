@@ -32,6 +32,35 @@ func (q *Queries) CountEscrowBillsBetween(ctx context.Context, arg CountEscrowBi
 	return count, err
 }
 
+const countEscrowBillsLeftBehind = `-- name: CountEscrowBillsLeftBehind :one
+SELECT count(*) FROM escrow_bills
+WHERE line_id = $1 AND status IN ('open', 'held') AND cycle_on > $2 AND cycle_on < $3
+  AND NOT (cycle_on > $4 AND cycle_on < $5)
+`
+
+type CountEscrowBillsLeftBehindParams struct {
+	LineID      int64
+	AfterOn     mortgage.Date
+	BeforeOn    mortgage.Date
+	NewAfterOn  mortgage.Date
+	NewBeforeOn mortgage.Date
+}
+
+// CountEscrowBillsLeftBehind returns how many unpaid bills of the cycle that lies between
+// two days would not lie between two others.
+func (q *Queries) CountEscrowBillsLeftBehind(ctx context.Context, arg CountEscrowBillsLeftBehindParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countEscrowBillsLeftBehind,
+		arg.LineID,
+		arg.AfterOn,
+		arg.BeforeOn,
+		arg.NewAfterOn,
+		arg.NewBeforeOn,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countLaterEscrowBills = `-- name: CountLaterEscrowBills :one
 SELECT count(*) FROM escrow_bills WHERE line_id = $1 AND cycle_on > $2 AND status <> 'canceled'
 `

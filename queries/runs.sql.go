@@ -235,10 +235,11 @@ func (q *Queries) ListFinishedRuns(ctx context.Context, ids []uuid.UUID) ([]uuid
 const listGivenUpRunChunks = `-- name: ListGivenUpRunChunks :many
 SELECT c.run_id, c.first_loan_id FROM run_chunks c
 JOIN runs r ON r.id = c.run_id
-WHERE r.kind = 'close_day' AND r.status = 'running' AND c.finished_at IS NULL AND NOT EXISTS (
+WHERE r.status = 'running' AND c.finished_at IS NULL AND NOT EXISTS (
   SELECT FROM river.river_job j
-  WHERE j.queue = 'cycle' AND j.kind = 'close_day_chunk' AND j.args->>'run_id' = c.run_id::text
-    AND j.args->>'first_loan_id' = c.first_loan_id::text
+  WHERE j.queue IN ('cycle', 'escrow')
+    AND j.kind IN ('close_day_chunk', 'analyze_escrow_chunk', 'disburse_escrow_chunk')
+    AND j.args->>'run_id' = c.run_id::text AND j.args->>'first_loan_id' = c.first_loan_id::text
     AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
 )
 ORDER BY c.run_id, c.first_loan_id
@@ -250,8 +251,8 @@ type ListGivenUpRunChunksRow struct {
 	FirstLoanID int64
 }
 
-// ListGivenUpRunChunks returns the chunks of closes of a day that wait to be
-// worked and have no job any more that would.
+// ListGivenUpRunChunks returns the chunks of runs that wait to be worked and have no
+// job any more that would.
 func (q *Queries) ListGivenUpRunChunks(ctx context.Context) ([]ListGivenUpRunChunksRow, error) {
 	rows, err := q.db.Query(ctx, listGivenUpRunChunks)
 	if err != nil {
@@ -274,17 +275,18 @@ func (q *Queries) ListGivenUpRunChunks(ctx context.Context) ([]ListGivenUpRunChu
 
 const listGivenUpRuns = `-- name: ListGivenUpRuns :many
 SELECT r.id FROM runs r
-WHERE r.kind = 'close_day' AND r.status = 'requested' AND NOT EXISTS (
+WHERE r.kind IN ('close_day', 'analyze_escrow', 'disburse_escrow') AND r.status = 'requested' AND NOT EXISTS (
   SELECT FROM river.river_job j
-  WHERE j.queue = 'cycle' AND j.kind = 'close_day' AND j.args->>'run_id' = r.id::text
+  WHERE j.queue IN ('cycle', 'escrow') AND j.kind IN ('close_day', 'analyze_portfolio', 'disburse_escrow')
+    AND j.args->>'run_id' = r.id::text
     AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
 )
 ORDER BY r.id
 LIMIT 100
 `
 
-// ListGivenUpRuns returns the closes of a day that wait to be planned and have
-// no job any more that would.
+// ListGivenUpRuns returns the runs over loans that wait to be planned and have no job
+// any more that would.
 func (q *Queries) ListGivenUpRuns(ctx context.Context) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, listGivenUpRuns)
 	if err != nil {
@@ -474,7 +476,7 @@ func (q *Queries) LockLoansToClose(ctx context.Context, arg LockLoansToClosePara
 }
 
 const lockRunChunk = `-- name: LockRunChunk :one
-SELECT c.last_loan_id, c.loans, r.as_of_on, now()::timestamptz AS posted_at
+SELECT c.last_loan_id, c.loans, r.kind, r.as_of_on, now()::timestamptz AS posted_at
 FROM run_chunks c
 JOIN runs r ON r.id = c.run_id
 WHERE c.run_id = $1 AND c.first_loan_id = $2 AND c.finished_at IS NULL
@@ -484,6 +486,7 @@ FOR NO KEY UPDATE OF c
 type LockRunChunkRow struct {
 	LastLoanID int64
 	Loans      int64
+	Kind       RunKind
 	AsOfOn     mortgage.Date
 	PostedAt   time.Time
 }
@@ -496,6 +499,7 @@ func (q *Queries) LockRunChunk(ctx context.Context, runID uuid.UUID, firstLoanID
 	err := row.Scan(
 		&i.LastLoanID,
 		&i.Loans,
+		&i.Kind,
 		&i.AsOfOn,
 		&i.PostedAt,
 	)

@@ -79,6 +79,27 @@ func TestEscrowBills(t *testing.T) {
 	require.Nil(t, row.KnownCents)
 }
 
+// A line does not move away from its bill while that is not paid: both would be paid.
+func TestLineStaysWithItsUnpaidBill(t *testing.T) {
+	t.Parallel()
+	l := setupLive(t)
+	loan := testdb.Loan(t, l.db.App)
+	line := testdb.EscrowLine(t, l.db.App, loan, yearly("2026-11-30"))
+	at := fmt.Sprintf("/v1/escrow-lines/%d", line)
+	bill := billsOf(t, answer(t, l.call(http.MethodPost, at+"/bills", billBody), 201))[0]
+
+	for _, away := range []string{
+		`{"next_due_on":"2027-11-01","next_discount_on":null,"discount_cents":0}`,
+		`{"next_due_on":"2026-12-01","next_discount_on":null,"discount_cents":0,"every_months":1}`,
+	} {
+		refused(t, l.call(http.MethodPatch, at, away, "If-Match", "*"), 409, "conflict")
+	}
+	answer(t, l.call(http.MethodPatch, at, `{"next_due_on":"2026-11-15"}`, "If-Match", "*"), 200)
+	answer(t, l.call(http.MethodPost, "/v1/escrow-bills/"+bill["bill_id"].(string)+"/cancellation",
+		`{"reason":"a mistake","line_moves_on":false}`), 200)
+	answer(t, l.call(http.MethodPatch, at, `{"next_due_on":"2027-11-01"}`, "If-Match", "*"), 200)
+}
+
 // What is paid of a tax that is offered both ways follows 12 CFR 1024.17(k)(3), (4).
 func TestTaxInInstallments(t *testing.T) {
 	t.Parallel()

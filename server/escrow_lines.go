@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
+	"loanserve/internal/loanrow"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -191,6 +192,9 @@ func (s *Server) changeEscrowLine(ctx context.Context, in *changeEscrowLineInput
 		if faults := e.check(""); len(faults) > 0 {
 			return queries.EscrowLine{}, invalid(faults...)
 		}
+		if err := keepsBills(ctx, q, row, &e); err != nil {
+			return queries.EscrowLine{}, err
+		}
 		return q.MarkEscrowLineChanged(ctx, queries.MarkEscrowLineChangedParams{
 			ID: row.ID, Payee: e.Payee, AmountCents: e.AmountCents, EveryMonths: e.EveryMonths,
 			NextDueOn: e.NextDueOn.Date, KnownCents: e.KnownCents, Comparable: e.Comparable,
@@ -198,6 +202,27 @@ func (s *Server) changeEscrowLine(ctx context.Context, in *changeEscrowLineInput
 			EndsOn: e.EndsOn.Date, LastPaidOn: e.LastPaidOn.Date, OutsideCushion: e.OutsideCushion,
 		})
 	})
+}
+
+// keepsBills refuses to move a line away from the cycle whose bill is not paid: the
+// line would expect another bill, and both would be paid.
+func keepsBills(ctx context.Context, q *queries.Queries, old *queries.EscrowLine, e *escrowLine) error {
+	if e.NextDueOn.Date == old.NextDueOn && e.EveryMonths == old.EveryMonths {
+		return nil
+	}
+	moved := *old
+	moved.NextDueOn, moved.EveryMonths = e.NextDueOn.Date, e.EveryMonths
+	p := queries.CountEscrowBillsLeftBehindParams{LineID: old.ID}
+	p.AfterOn, p.BeforeOn = loanrow.CycleBounds(old, old.NextDueOn)
+	p.NewAfterOn, p.NewBeforeOn = loanrow.CycleBounds(&moved, moved.NextDueOn)
+	left, err := q.CountEscrowBillsLeftBehind(ctx, p)
+	if err != nil {
+		return fmt.Errorf("count bills: %w", err)
+	}
+	if left > 0 {
+		return conflict("A bill of the cycle is not paid. Pay or cancel it, or change its dates, before the line moves.")
+	}
+	return nil
 }
 
 type endEscrowLineInput struct {
