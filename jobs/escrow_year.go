@@ -96,7 +96,9 @@ var farFuture = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 // divide makes of what moved the account the balance with which the year began, and
 // what happened in it. A loan that was boarded in the year begins it with what it
 // was boarded with.
-func divide(moves []queries.ListEscrowMovementsRow, payees []queries.ListStatementPayeesRow, year *mortgage.EscrowYear) {
+func divide(
+	moves []queries.ListEscrowMovementsRow, payees []queries.ListStatementPayeesRow, year *mortgage.EscrowYear,
+) {
 	for _, m := range moves {
 		if m.Kind == mortgage.KindBoarding {
 			year.FromOn = max(year.FromOn, firstOfMonth(m.EffectiveOn))

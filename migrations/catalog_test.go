@@ -301,14 +301,16 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
 		query: `
 WITH allowed (name, columns) AS (VALUES
   ('loans', ARRAY['status', 'principal_cents', 'escrow_cents', 'suspense_cents', 'late_charges_due_cents',
-    'escrow_year_starts_on', 'escrow_cushion_months', 'escrow_cushion_source', 'in_foreclosure', 'in_bankruptcy', 'vacant',
+    'escrow_year_starts_on', 'escrow_cushion_months', 'escrow_cushion_source', 'in_foreclosure',
+    'in_bankruptcy', 'vacant',
     'escrow_advance_cents', 'fees_due_cents', 'paid_off_on', 'interest_accrued_to_on',
     'accrued_interest_cents', 'terms_changes',
     'next_due_on', 'as_of_on', 'late_charged_through_on', 'last_effective_on', 'last_receipt_id', 'last_seq',
     'last_hash', 'updated_at', 'escrow_year_starts_on', 'escrow_cushion_months', 'escrow_cushion_source',
     'in_foreclosure', 'in_bankruptcy', 'vacant']),
-  ('escrow_analyses', ARRAY['status', 'start_on', 'refusal', 'refused_field', 'refused_rule', 'finished_at', 'policy_id',
-    'request', 'result', 'base_payment_cents', 'cushion_cents', 'required_start_cents', 'start_balance_cents',
+  ('escrow_analyses', ARRAY['status', 'start_on', 'refusal', 'refused_field', 'refused_rule', 'finished_at',
+    'policy_id', 'request', 'result', 'base_payment_cents', 'cushion_cents', 'required_start_cents',
+    'start_balance_cents',
     'surplus_cents', 'shortage_cents', 'deficiency_cents', 'new_escrow_payment_cents', 'effective_on', 'refund_cents',
     'refund_due_on', 'statement_due_on']),
   ('loan_changes', ARRAY['status', 'rate_ppm', 'principal_and_interest_cents', 'refusal', 'decided_by', 'decided_at',
@@ -327,8 +329,9 @@ WITH allowed (name, columns) AS (VALUES
     'insurance_canceled', 'held_rule', 'released_by', 'canceled_by', 'cancel_reason']),
   ('escrow_disbursements', ARRAY['status', 'file_id', 'sent_at', 'confirmed_at', 'returned_on', 'return_reason',
     'released_by']),
-  ('escrow_analyses', ARRAY['status', 'start_on', 'refusal', 'refused_field', 'refused_rule', 'finished_at', 'policy_id',
-    'request', 'result', 'base_payment_cents', 'cushion_cents', 'required_start_cents', 'start_balance_cents',
+  ('escrow_analyses', ARRAY['status', 'start_on', 'refusal', 'refused_field', 'refused_rule', 'finished_at',
+    'policy_id', 'request', 'result', 'base_payment_cents', 'cushion_cents', 'required_start_cents',
+    'start_balance_cents',
     'surplus_cents', 'shortage_cents', 'deficiency_cents', 'new_escrow_payment_cents', 'effective_on', 'refund_cents',
     'refund_due_on', 'statement_due_on']),
   ('escrow_statements', ARRAY['delivered_on', 'delivered_by']),
@@ -393,7 +396,8 @@ WHERE relnamespace IN ('public'::regnamespace, 'river'::regnamespace) AND CASE
 		query: `
 SELECT format('%s.%s: %s', relname, attname, CASE WHEN secret THEN 'seen' ELSE 'not seen' END)
 FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (
-  SELECT attname IN ('token_hash', 'password_hash', 'account_number') OR relname = 'escrow_files' AND attname = 'content'
+  SELECT attname IN ('token_hash', 'password_hash', 'account_number')
+    OR relname = 'escrow_files' AND attname = 'content'
 ) s (secret)
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped
   AND has_column_privilege('loanserve_readonly', attrelid, attnum, 'SELECT') = secret`,

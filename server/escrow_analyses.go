@@ -22,8 +22,8 @@ func (s *Server) routeEscrowAnalyses() {
 		Tags: []string{"escrow"}, Summary: "Analyze a loan's escrow account",
 		Description: "By 12 CFR 1024.17, as of a day, from the loan's lines, its books as they were, and the policy. " +
 			"Unless it is a dry run, it counts at once: the new payment changes the loan's terms from effective_on on, and " +
-			"back where something is repaid. What was posted before and would have been otherwise is reversed and posted again. " +
-			"The outcome is at the Location.",
+			"back where something is repaid. What was posted before and would have been otherwise is reversed and posted " +
+			"again. The outcome is at the Location.",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound},
 	}, s.analyzeEscrow)
 	register(s, ScopeEscrowRead, huma.Operation{

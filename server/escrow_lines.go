@@ -212,10 +212,11 @@ func keepsBills(ctx context.Context, q *queries.Queries, old *queries.EscrowLine
 	}
 	moved := *old
 	moved.NextDueOn, moved.EveryMonths = e.NextDueOn.Date, e.EveryMonths
-	p := queries.CountEscrowBillsLeftBehindParams{LineID: old.ID}
-	p.AfterOn, p.BeforeOn = loanrow.CycleBounds(old, old.NextDueOn)
-	p.NewAfterOn, p.NewBeforeOn = loanrow.CycleBounds(&moved, moved.NextDueOn)
-	left, err := q.CountEscrowBillsLeftBehind(ctx, p)
+	after, before := loanrow.CycleBounds(old, old.NextDueOn)
+	newAfter, newBefore := loanrow.CycleBounds(&moved, moved.NextDueOn)
+	left, err := q.CountEscrowBillsLeftBehind(ctx, queries.CountEscrowBillsLeftBehindParams{
+		LineID: old.ID, AfterOn: after, BeforeOn: before, NewAfterOn: newAfter, NewBeforeOn: newBefore,
+	})
 	if err != nil {
 		return fmt.Errorf("count bills: %w", err)
 	}

@@ -22,8 +22,8 @@ func (s *Server) routeEscrowRuns() {
 		Summary: "Analyze the escrow accounts whose computation year is over",
 		Description: "Of every active loan with an escrow account whose next year is still to be analyzed: when its year " +
 			"is over, less the policy's days of notice; or, with due_month_on, when the next one begins in that month. Each " +
-			"is analyzed once: a run that is repeated finds nothing to do. The close of a day starts such a run by itself. How " +
-			"far it has come, and which loans could not be analyzed, is at the Location.",
+			"is analyzed once: a run that is repeated finds nothing to do. The close of a day starts such a run by itself. " +
+			"How far it has come, and which loans could not be analyzed, is at the Location.",
 		DefaultStatus: http.StatusAccepted,
 	}, s.analyzePortfolio)
 }

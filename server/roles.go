@@ -18,9 +18,11 @@ var Roles = map[string][]string{
 		ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite, ScopePaymentsReverse,
 		ScopeEscrowWrite, ScopeEscrowAnalyze, ScopeEscrowDisburse, ScopeEscrowDeliver,
 	}, reading...),
-	"approver": append([]string{ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy}, reading...),
-	"auditor":  append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
-	RoleAdmin:  {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
+	"approver": append([]string{
+		ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy,
+	}, reading...),
+	"auditor": append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
+	RoleAdmin: {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
 }
 
 // scopesOf returns what somebody with the roles may do.
