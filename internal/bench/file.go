@@ -57,17 +57,17 @@ func (b *bench) filePosted(ctx context.Context) (rate float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	base, stop, err := b.api.serve(ctx, workers)
+	program, err := b.api.start(ctx, workers)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = errors.Join(err, program.stop()) }()
 	if err := queue.QueuePause(ctx, jobs.QueueBatches, nil); err != nil {
 		return 0, fmt.Errorf("pause the queue: %w", err)
 	}
 	file := b.csvFile()
 	start := time.Now()
-	batch, err := b.sendFile(ctx, base, file)
+	batch, err := b.sendFile(ctx, program.base, file)
 	if err != nil {
 		return 0, err
 	}
@@ -79,12 +79,14 @@ func (b *bench) filePosted(ctx context.Context) (rate float64, err error) {
 	if waits, err := b.batchIs(ctx, batch, "received"); err != nil || !waits {
 		return 0, errors.Join(err, errors.New("the workers have not waited"))
 	}
+	profiled := b.profile(ctx, program, "file")
 	start = time.Now()
 	if err := queue.QueueResume(ctx, jobs.QueueBatches, nil); err != nil {
 		return 0, fmt.Errorf("resume the queue: %w", err)
 	}
 	err = b.untilFinished(ctx, batch)
-	return float64(b.items) / time.Since(start).Seconds(), err
+	rate = float64(b.items) / time.Since(start).Seconds()
+	return rate, errors.Join(err, profiled())
 }
 
 // fileToBooks sends a file to the program, which posts it, and stops the clock

@@ -142,7 +142,7 @@ func freePorts() (first, second string, err error) {
 // are posted after the clock was stopped.
 func (b *bench) httpIntake(ctx context.Context) (float64, error) {
 	rate, err := b.served(ctx, 0, func(c *child) error {
-		profiled := b.profile(ctx, c)
+		profiled := b.profile(ctx, c, "intake")
 		return errors.Join(b.send(ctx, c.base, 1), profiled())
 	})
 	if err != nil {
