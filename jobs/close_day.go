@@ -2,8 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,48 +54,37 @@ type CloseDay struct {
 // Timeout implements river.Worker.
 func (*CloseDay) Timeout(*river.Job[CloseDayArgs]) time.Duration { return closeTimeout }
 
-// Work plans the run, once.
+// Work plans the run, once, and asks for the day's bills to be paid.
 func (w *CloseDay) Work(ctx context.Context, job *river.Job[CloseDayArgs]) error {
-	err := pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) error {
-		return w.plan(ctx, tx, job.Args.RunID)
-	})
-	if err != nil {
-		return fmt.Errorf("plan run %s: %w", job.Args.RunID, err)
-	}
-	return nil
+	plan := runPlan{jobs: w.Jobs, cut: cutToClose, chunk: func(c queries.RunChunk) river.JobArgs {
+		return CloseDayChunkArgs{RunID: c.RunID, FirstLoanID: c.FirstLoanID, LastLoanID: c.LastLoanID}
+	}, also: w.followUp}
+	return plan.work(ctx, w.DB, job.Args.RunID)
 }
 
-func (w *CloseDay) plan(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	q := queries.New(tx)
-	run, err := q.LockRunToPlan(ctx, id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil // An earlier attempt committed.
-	}
-	if err != nil {
-		return fmt.Errorf("lock run: %w", err)
-	}
-	chunks, err := q.InsertCloseChunks(ctx, queries.InsertCloseChunksParams{
-		RunID: id, ChunkLoans: closeChunkLoans, AsOfOn: run.AsOfOn,
+func cutToClose(ctx context.Context, q *queries.Queries, run *queries.Run) ([]queries.RunChunk, error) {
+	return q.InsertCloseChunks(ctx, queries.InsertCloseChunksParams{
+		RunID: run.ID, ChunkLoans: closeChunkLoans, AsOfOn: run.AsOfOn,
 	})
-	if err != nil {
-		return fmt.Errorf("insert chunks: %w", err)
+}
+
+// startDisbursing asks for what is due on the closed day to be paid, by a run of its
+// own that is named by this one.
+func (w *CloseDay) startDisbursing(ctx context.Context, tx pgx.Tx, run *queries.Run) error {
+	return startRun(ctx, tx, w.Jobs, queries.RunKindDisburseEscrow, run, func(id uuid.UUID) river.JobArgs {
+		return DisburseEscrowArgs{RunID: id}
+	})
+}
+
+// followUp starts what follows a close: the payment of the day's bills and the
+// statements that are owed at once, and, where there is nothing to close, the
+// analyses that are due.
+func (w *CloseDay) followUp(ctx context.Context, tx pgx.Tx, run *queries.Run) error {
+	if err := w.startDisbursing(ctx, tx, run); err != nil {
+		return err
 	}
-	var total int64
-	params := make([]river.InsertManyParams, len(chunks))
-	for i, c := range chunks {
-		total += c.Loans
-		params[i] = river.InsertManyParams{
-			Args: CloseDayChunkArgs{RunID: id, FirstLoanID: c.FirstLoanID, LastLoanID: c.LastLoanID}, InsertOpts: nil,
-		}
+	if err := makeOwedStatements(ctx, tx, w.Jobs); err != nil {
+		return err
 	}
-	if err := q.MarkRunPlanned(ctx, total, id); err != nil {
-		return fmt.Errorf("mark run planned: %w", err)
-	}
-	if len(params) == 0 {
-		return nil
-	}
-	if _, err := w.Jobs.InsertManyTx(ctx, tx, params); err != nil {
-		return fmt.Errorf("enqueue chunks: %w", err)
-	}
-	return nil
+	return startAnalyses(ctx, tx, w.Jobs, run.ID)
 }

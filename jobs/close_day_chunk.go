@@ -2,14 +2,12 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
 
 	"loanserve/mortgage"
@@ -41,6 +39,7 @@ type CloseDayChunk struct {
 	river.WorkerDefaults[CloseDayChunkArgs]
 
 	DB      DB
+	Jobs    *river.Client[pgx.Tx] // takes what follows the close
 	Metrics *Metrics
 }
 
@@ -50,10 +49,12 @@ func (*CloseDayChunk) Timeout(*river.Job[CloseDayChunkArgs]) time.Duration { ret
 // Work closes the chunk. A loan that fails is a finding of the run, and does
 // not stop its neighbors.
 func (w *CloseDayChunk) Work(ctx context.Context, job *river.Job[CloseDayChunkArgs]) error {
-	var outcome closeOutcome
+	var outcome loansOutcome
 	err := pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) (err error) {
-		outcome, err = closeChunk(ctx, tx, job.Args)
-		return err
+		if outcome, err = closeChunk(ctx, tx, job.Args); err != nil {
+			return err
+		}
+		return startAnalyses(ctx, tx, w.Jobs, job.Args.RunID)
 	})
 	if err != nil {
 		return fmt.Errorf("run %s, loans from %d to %d: %w",
@@ -63,71 +64,30 @@ func (w *CloseDayChunk) Work(ctx context.Context, job *river.Job[CloseDayChunkAr
 	return nil
 }
 
-// closeOutcome counts what became of a set of loans.
-type closeOutcome struct {
-	changed, unchanged int
-	findings           []finding
-}
-
-// finding is a loan that could not be worked, as the run shows it; without a
-// loan it is about the run.
-type finding struct {
-	LoanID int64  `json:"loan_id,omitzero"`
-	Detail string `json:"detail"`
-}
-
-func (o *closeOutcome) add(more closeOutcome) {
-	o.changed += more.changed
-	o.unchanged += more.unchanged
-	o.findings = append(o.findings, more.findings...)
-}
-
-func closeChunk(ctx context.Context, tx pgx.Tx, args CloseDayChunkArgs) (closeOutcome, error) {
+func closeChunk(ctx context.Context, tx pgx.Tx, args CloseDayChunkArgs) (loansOutcome, error) {
 	q := queries.New(tx)
 	chunk, err := q.LockRunChunk(ctx, args.RunID, args.FirstLoanID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return closeOutcome{}, nil // An earlier attempt committed.
+		return loansOutcome{}, nil // An earlier attempt committed.
 	}
 	if err != nil {
-		return closeOutcome{}, fmt.Errorf("lock chunk: %w", err)
+		return loansOutcome{}, fmt.Errorf("lock chunk: %w", err)
 	}
 	rows, err := q.LockLoansToClose(ctx, queries.LockLoansToCloseParams{
 		FirstLoanID: args.FirstLoanID, LastLoanID: chunk.LastLoanID, AsOfOn: chunk.AsOfOn,
 	})
 	if err != nil {
-		return closeOutcome{}, fmt.Errorf("lock loans: %w", err)
+		return loansOutcome{}, fmt.Errorf("lock loans: %w", err)
 	}
 	c := closing{at: chunk.PostedAt, asOfOn: chunk.AsOfOn, causedBy: "run:" + args.RunID.String()}
-	outcome, err := c.closeLoans(ctx, tx, rows)
+	outcome, err := workLoans(rows, func(some []queries.Loan) (loansOutcome, error) { return c.tryLoans(ctx, tx, some) })
 	if err != nil {
-		return closeOutcome{}, err
+		return loansOutcome{}, err
 	}
-	if err := finishChunk(ctx, q, args, outcome); err != nil {
-		return closeOutcome{}, err
+	if err := finishChunk(ctx, q, args.RunID, args.FirstLoanID, outcome); err != nil {
+		return loansOutcome{}, err
 	}
 	return outcome, nil
-}
-
-// finishChunk counts the chunk into its run.
-func finishChunk(ctx context.Context, q *queries.Queries, args CloseDayChunkArgs, outcome closeOutcome) error {
-	findings := []byte("[]")
-	if len(outcome.findings) > 0 {
-		var err error
-		if findings, err = json.Marshal(outcome.findings); err != nil {
-			return fmt.Errorf("write findings: %w", err)
-		}
-	}
-	counted, err := q.MarkRunChunkFinished(ctx, queries.MarkRunChunkFinishedParams{
-		RunID: args.RunID, FirstLoanID: args.FirstLoanID, Changed: int64(outcome.changed),
-		Failed: int64(len(outcome.findings)), Findings: findings,
-	})
-	if err != nil {
-		return fmt.Errorf("mark chunk finished: %w", err)
-	}
-	if counted != 1 {
-		return broken(fmt.Errorf("the chunk was counted into %d runs", counted))
-	}
-	return nil
 }
 
 // closing is what one chunk's loans have in common.
@@ -137,31 +97,10 @@ type closing struct {
 	causedBy string
 }
 
-// closeLoans closes locked loans together, or, where one of them spoils what is
-// written for all, each by itself, so that it fails alone.
-func (c closing) closeLoans(ctx context.Context, tx pgx.Tx, rows []queries.Loan) (closeOutcome, error) {
-	outcome, err := c.tryLoans(ctx, tx, rows)
-	if err == nil || !isOfOnePayment(err) {
-		return outcome, err
-	}
-	outcome = closeOutcome{}
-	for i := range rows {
-		one, err := c.tryLoans(ctx, tx, rows[i:i+1])
-		if err != nil && !isOfOnePayment(err) {
-			return closeOutcome{}, err
-		}
-		if err != nil {
-			one.findings = append(one.findings, findingOf(rows[i].ID, err))
-		}
-		outcome.add(one)
-	}
-	return outcome, nil
-}
-
 // tryLoans closes all of the loans whose arithmetic holds, or, when it returns
 // an error, none.
-func (c closing) tryLoans(ctx context.Context, tx pgx.Tx, rows []queries.Loan) (closeOutcome, error) {
-	var outcome closeOutcome
+func (c closing) tryLoans(ctx context.Context, tx pgx.Tx, rows []queries.Loan) (loansOutcome, error) {
+	var outcome loansOutcome
 	w := newWriting(c.at)
 	var quiet []int64 // The days brought them nothing.
 	for i := range rows {
@@ -169,7 +108,7 @@ func (c closing) tryLoans(ctx context.Context, tx pgx.Tx, rows []queries.Loan) (
 		state, entries, err := l.terms.Advance(l.state, c.asOfOn)
 		switch {
 		case err != nil:
-			outcome.findings = append(outcome.findings, findingOf(l.id, err))
+			outcome.fail(l.id, err)
 		case len(entries) == 0:
 			quiet = append(quiet, l.id)
 		default:
@@ -180,7 +119,7 @@ func (c closing) tryLoans(ctx context.Context, tx pgx.Tx, rows []queries.Loan) (
 	outcome.unchanged = len(quiet)
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return c.write(ctx, queries.New(tx), w, quiet) })
 	if err != nil {
-		return closeOutcome{}, err
+		return loansOutcome{}, err
 	}
 	return outcome, nil
 }
@@ -214,13 +153,4 @@ func (c closing) write(ctx context.Context, q *queries.Queries, w *writing, quie
 		return broken(fmt.Errorf("%d of %d loans were moved on", moved, len(quiet)))
 	}
 	return nil
-}
-
-// findingOf describes a loan's failure. Of a PostgreSQL error it takes the code
-// and the constraint: the rest can hold a row.
-func findingOf(loan int64, err error) finding {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return finding{LoanID: loan, Detail: "SQLSTATE " + pg.Code + " " + pg.ConstraintName}
-	}
-	return finding{LoanID: loan, Detail: err.Error()}
 }

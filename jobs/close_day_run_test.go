@@ -77,7 +77,7 @@ func TestCloseDayOfAPortfolio(t *testing.T) {
 		"charges on the paid": `SELECT count(*) FROM loans
 			WHERE next_due_on = '2026-03-01' AND late_charges_due_cents <> 0`,
 		"unfinished chunks": "SELECT count(*) FROM run_chunks WHERE finished_at IS NULL",
-		"runs that failed":  "SELECT count(*) FROM runs WHERE status <> 'finished' OR done <> total",
+		"runs that failed":  "SELECT count(*) FROM runs WHERE kind = 'close_day' AND (status <> 'finished' OR done <> total)",
 	} {
 		var n int64
 		require.NoError(t, db.Super.QueryRow(t.Context(), query).Scan(&n), name)

@@ -22,15 +22,22 @@ func asOf(on string) func(*queries.InsertRunParams) {
 	return func(p *queries.InsertRunParams) { p.AsOfOn = testdb.Date(on) }
 }
 
-// plan cuts the run into chunks, as its job does, and returns the chunks' jobs.
-func plan(t *testing.T, tx pgx.Tx, run queries.Run) []jobs.CloseDayChunkArgs {
-	t.Helper()
+// inserter is a client that hands jobs to the queue in a test's transaction.
+func inserter() *river.Client[pgx.Tx] {
 	client, err := river.NewClient(riverpgxv5.New(nil), &river.Config{
 		Schema: jobs.Schema, Logger: slog.New(slog.DiscardHandler),
 	})
-	require.NoError(t, err)
+	if err != nil {
+		panic(err) // The configuration is always the same.
+	}
+	return client
+}
+
+// plan cuts the run into chunks, as its job does, and returns the chunks' jobs.
+func plan(t *testing.T, tx pgx.Tx, run queries.Run) []jobs.CloseDayChunkArgs {
+	t.Helper()
 	job := &river.Job[jobs.CloseDayArgs]{Args: jobs.CloseDayArgs{RunID: run.ID}}
-	require.NoError(t, (&jobs.CloseDay{DB: tx, Jobs: client}).Work(t.Context(), job))
+	require.NoError(t, (&jobs.CloseDay{DB: tx, Jobs: inserter()}).Work(t.Context(), job))
 	rows, err := tx.Query(t.Context(), `
 SELECT run_id, first_loan_id, last_loan_id FROM run_chunks WHERE run_id = $1 ORDER BY first_loan_id`, run.ID)
 	require.NoError(t, err)
@@ -40,7 +47,7 @@ SELECT run_id, first_loan_id, last_loan_id FROM run_chunks WHERE run_id = $1 ORD
 }
 
 func closeChunk(ctx context.Context, db jobs.DB, args jobs.CloseDayChunkArgs) error {
-	worker := &jobs.CloseDayChunk{DB: db, Metrics: newMetrics()}
+	worker := &jobs.CloseDayChunk{DB: db, Jobs: inserter(), Metrics: newMetrics()}
 	return worker.Work(ctx, &river.Job[jobs.CloseDayChunkArgs]{Args: args})
 }
 

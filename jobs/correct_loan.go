@@ -80,11 +80,18 @@ func (l *loanInHand) history(ctx context.Context, q *queries.Queries) (mortgage.
 	if err != nil {
 		return mortgage.History{}, fmt.Errorf("list fees: %w", err)
 	}
+	left, err := q.ListDisbursements(ctx, l.id)
+	if err != nil {
+		return mortgage.History{}, fmt.Errorf("list disbursements: %w", err)
+	}
 	h := mortgage.History{
 		Boarded:  loanrow.Boarded(l.row, &opening),
 		Receipts: make([]mortgage.Receipt, len(rows)),
 		Fees:     make([]mortgage.Fee, len(charged)),
 		Through:  l.state.AsOf,
+	}
+	for i := range left {
+		h.Disbursements = append(h.Disbursements, disbursementsOf(&left[i])...)
 	}
 	for i, f := range charged {
 		h.Fees[i] = returnedPaymentFee(f.ID, f.FeeCents, f.FeeOn)

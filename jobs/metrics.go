@@ -36,6 +36,16 @@ func kinds() map[string]string {
 
 		CleanUpSessionsArgs{}.Kind():    QueueHousekeeping,
 		PruneLoginAttemptsArgs{}.Kind(): QueueHousekeeping,
+
+		DisburseEscrowArgs{}.Kind():      QueueCycle,
+		DisburseEscrowChunkArgs{}.Kind(): QueueCycle,
+		ReturnDisbursementArgs{}.Kind():  QueuePayments,
+
+		AnalyzeEscrowArgs{}.Kind():      QueueEscrow,
+		AnalyzePortfolioArgs{}.Kind():   QueueEscrow,
+		AnalyzeEscrowChunkArgs{}.Kind(): QueueEscrow,
+
+		MakeEscrowStatementArgs{}.Kind(): QueueStatements,
 	}
 }
 
@@ -53,6 +63,7 @@ type Metrics struct {
 	closed   *prometheus.CounterVec
 	rescued  *prometheus.CounterVec
 	purges   purgeMetrics
+	analyzed *prometheus.CounterVec
 }
 
 // NewMetrics registers the job metrics.
@@ -90,9 +101,13 @@ func NewMetrics(reg prometheus.Registerer, log *slog.Logger) *Metrics {
 			Name: "loanserve_jobs_rescued_total",
 			Help: "Jobs given back to the queue because the worker that ran them died.",
 		}, byKind),
+		analyzed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "loanserve_escrow_analyses_total",
+			Help: "Escrow analyses that were finished, or rejected by a rule, or could not be made in a run.",
+		}, []string{"outcome"}),
 	}
 	m.purges = newPurgeMetrics(reg)
-	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.closed, m.rescued)
+	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.closed, m.rescued, m.analyzed)
 	m.create()
 	return m
 }
@@ -109,7 +124,8 @@ func (m *Metrics) create() {
 		}
 	}
 	m.countPayments(postOutcome{})
-	m.countClosed(closeOutcome{})
+	m.countClosed(loansOutcome{})
+	m.countAnalyzed(0, 0, 0)
 }
 
 func (m *Metrics) countPayments(o postOutcome) {
@@ -128,10 +144,16 @@ func (m *Metrics) countAnswers(answers []mergeAnswer) (failed []mergeAnswer) {
 	return failed
 }
 
-func (m *Metrics) countClosed(o closeOutcome) {
+func (m *Metrics) countClosed(o loansOutcome) {
 	m.closed.WithLabelValues("changed").Add(float64(o.changed))
 	m.closed.WithLabelValues("unchanged").Add(float64(o.unchanged))
-	m.closed.WithLabelValues("failed").Add(float64(len(o.findings)))
+	m.closed.WithLabelValues("failed").Add(float64(o.failed))
+}
+
+func (m *Metrics) countAnalyzed(finished, rejected, failed int) {
+	m.analyzed.WithLabelValues("finished").Add(float64(finished))
+	m.analyzed.WithLabelValues("rejected").Add(float64(rejected))
+	m.analyzed.WithLabelValues("failed").Add(float64(failed))
 }
 
 // InsertBegin implements rivertype.HookInsertBegin.

@@ -25,6 +25,9 @@ func orphanKinds() []string {
 		ReverseReturnsArgs{}.Kind(), ChangeLoanArgs{}.Kind(), CloseDayArgs{}.Kind(), CloseDayChunkArgs{}.Kind(),
 		CleanUpSessionsArgs{}.Kind(), PruneLoginAttemptsArgs{}.Kind(),
 		ScheduleDayCloseArgs{}.Kind(),
+		DisburseEscrowArgs{}.Kind(), DisburseEscrowChunkArgs{}.Kind(), ReturnDisbursementArgs{}.Kind(),
+		AnalyzeEscrowArgs{}.Kind(), AnalyzePortfolioArgs{}.Kind(), AnalyzeEscrowChunkArgs{}.Kind(),
+		MakeEscrowStatementArgs{}.Kind(),
 	}
 }
 

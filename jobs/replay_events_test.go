@@ -127,6 +127,73 @@ func (l *life) change(t *testing.T, db *pgxpool.Pool, month int) error {
 	return nil
 }
 
+// payBills pays what is due from escrow on a day for neighboring loans, in one chunk of
+// a run.
+func payBills(t *testing.T, db *pgxpool.Pool, lives []*life, on mortgage.Date) error {
+	t.Helper()
+	run := testdb.Run(t, db, disbursing(on.String()))
+	testdb.RunChunk(t, db, run, lives[0].loan, lives[len(lives)-1].loan)
+	_, err := db.Exec(t.Context(), `UPDATE runs SET status = 'running', started_at = now(),
+  total = (SELECT sum(loans) FROM run_chunks WHERE run_id = $1) WHERE id = $1`, run.ID)
+	if err != nil {
+		return err
+	}
+	err = disburseChunk(t.Context(), db, jobs.DisburseEscrowChunkArgs{
+		RunID: run.ID, FirstLoanID: lives[0].loan.ID, LastLoanID: lives[len(lives)-1].loan.ID,
+	})
+	if err != nil {
+		return err
+	}
+	over, err := queries.New(db).GetRun(t.Context(), run.ID)
+	if err == nil && over.Status != queries.RunStatusFinished {
+		err = fmt.Errorf("the bills of %s are %s: %s", on, over.Status, over.Findings)
+	}
+	return err
+}
+
+// returnBill books back what paid one of the loan's bills, however old.
+func (l *life) returnBill(t *testing.T, db *pgxpool.Pool) error {
+	t.Helper()
+	paid, err := queries.New(db).ListDisbursements(t.Context(), l.loan.ID)
+	paid = slices.DeleteFunc(paid, func(d queries.ListDisbursementsRow) bool { return d.ReturnedOn != 0 })
+	if err != nil || len(paid) == 0 {
+		return err
+	}
+	d := pick(l.random, paid...)
+	back := testdb.EscrowReturn(t, db, d.ID, (d.PaidOn + mortgage.Date(l.random.IntN(60))).String())
+	bookBack(t, db, back.ID)
+	row, err := queries.New(db).GetEscrowReturn(t.Context(), back.ID)
+	if err == nil && row.Status == queries.EscrowReturnStatusPosted {
+		l.happened[billReturned]++
+	}
+	return err
+}
+
+// moneyOut is what left the loan's escrow and came back, as its disbursements say.
+func (l *life) moneyOut(t *testing.T, db *pgxpool.Pool) []mortgage.Disbursement {
+	t.Helper()
+	rows, err := queries.New(db).ListDisbursements(t.Context(), l.loan.ID)
+	require.NoError(t, err)
+	var all []mortgage.Disbursement
+	for _, row := range rows {
+		l.happened[billPaid]++
+		out := mortgage.Disbursement{
+			Ref: row.ID.String(), Amount: row.AmountCents, PaidOn: row.PaidOn,
+			Kind: mortgage.KindEscrowDisbursement, Rule: mortgage.RuleEscrowDisbursement,
+		}
+		if row.Kind == queries.EscrowDisbursementKindPayoffRefund {
+			out.Kind, out.Rule = mortgage.KindEscrowRefund, mortgage.RulePayoffRefund
+		}
+		all = append(all, out)
+		if row.ReturnedOn != 0 {
+			out.Ref, out.PaidOn, out.Returned = out.Ref+" returned", row.ReturnedOn, true
+			out.Rule = mortgage.RuleDisbursementReturned
+			all = append(all, out)
+		}
+	}
+	return all
+}
+
 // closeFor closes a day for neighboring loans, in one chunk of a run.
 func closeFor(t *testing.T, db *pgxpool.Pool, lives []*life, on mortgage.Date) error {
 	t.Helper()
@@ -160,7 +227,9 @@ func (l *life) requireRebuilt(t *testing.T, db *pgxpool.Pool) {
 	q := queries.New(db)
 	row, err := q.GetLoan(t.Context(), l.loan.ID)
 	require.NoError(t, err)
-	h := mortgage.History{Boarded: l.boarded, Fees: l.fees, Through: max(l.through, row.AsOfOn)}
+	h := mortgage.History{
+		Boarded: l.boarded, Fees: l.fees, Disbursements: l.moneyOut(t, db), Through: max(l.through, row.AsOfOn),
+	}
 	for _, r := range l.receipts {
 		h.Receipts = append(h.Receipts, r)
 	}
@@ -179,10 +248,11 @@ func (l *life) requireRebuilt(t *testing.T, db *pgxpool.Pool) {
 		got := live[i]
 		require.Equal(t, []any{
 			e.Kind, e.EffectiveOn, e.DueOn, string(e.Rule), e.Cash, e.Principal, e.InterestIncome, e.Escrow, e.Suspense,
-			e.LateChargesReceivable, e.FeesReceivable,
+			e.LateChargesReceivable, e.FeesReceivable, e.EscrowAdvance,
 		}, []any{
 			got.Kind, got.EffectiveOn, got.DueOn, got.Rule, got.CashCents, got.PrincipalCents, got.InterestIncomeCents,
 			got.EscrowCents, got.SuspenseCents, got.LateChargesReceivableCents, got.FeesReceivableCents,
+			got.EscrowAdvanceCents,
 		}, "loan %d, transaction %d", l.loan.ID, got.Seq)
 	}
 }

@@ -28,7 +28,8 @@ const (
 
 // A thousand loans live for sixty months: payments early, late, short, long,
 // designated, found late, returned, returned by mistake; late charges, fees, waivers, changes of rate,
-// payment and escrow; scheduled and daily interest. At the end each loan's stored
+// payment and escrow; bills paid from escrow, in time and late, and returned; scheduled
+// and daily interest. At the end each loan's stored
 // balances and the transactions that stand are those of a rebuild, by the
 // arithmetic alone, from its boarded state and what happened to it.
 func TestBooksOfAThousandLoansEqualTheirRebuild(t *testing.T) {
@@ -66,7 +67,7 @@ func TestBooksOfAThousandLoansEqualTheirRebuild(t *testing.T) {
 		require.NoError(t, db.App.QueryRow(t.Context(), "SELECT count(*) FROM "+view).Scan(&n))
 		require.Zero(t, n, view)
 	}
-	t.Logf("payments, found late, reversals, undone, changes: %v", happened)
+	t.Logf("payments, found late, reversals, changes, undone, bills paid, bills returned: %v", happened)
 }
 
 // What a life counts.
@@ -76,6 +77,8 @@ const (
 	returned
 	restored
 	changed
+	billPaid
+	billReturned
 	kinds
 )
 
@@ -98,6 +101,12 @@ func newLife(t *testing.T, db *pgxpool.Pool, i int) *life {
 	loan := testdb.Loan(t, db, func(p *queries.InsertLoanParams) { drawTerms(t, p, random) })
 	if random.IntN(4) == 0 {
 		testdb.ARMTerms(t, db, loan)
+	}
+	if i%3 == 0 {
+		testdb.EscrowLine(t, db, loan, func(p *queries.InsertEscrowLineParams) {
+			p.AmountCents, p.EveryMonths = mortgage.Cents(1+random.Int64N(5_000_00)), 12
+			p.NextDueOn = testdb.Date("2026-02-15") + mortgage.Date(random.IntN(365))
+		})
 	}
 	opening, err := queries.New(db).GetBoarding(t.Context(), loan.ID)
 	require.NoError(t, err)
@@ -153,6 +162,8 @@ func liveAMonth(t *testing.T, db *pgxpool.Pool, lives []*life, month int) error 
 			err = l.change(t, db, month)
 		case 5, 6, 7, 8, 9, 10:
 			err = l.countAgain(t, db)
+		case 11, 12:
+			err = l.returnBill(t, db)
 		}
 		if err != nil {
 			return fmt.Errorf("loan %d: %w", l.loan.ID, err)
@@ -162,7 +173,16 @@ func liveAMonth(t *testing.T, db *pgxpool.Pool, lives []*life, month int) error 
 	if err != nil {
 		return err
 	}
-	return closeFor(t, db, lives, on)
+	if month%2 == 0 { // Before the close, and behind many payments.
+		if err := payBills(t, db, lives, on-10); err != nil {
+			return err
+		}
+		return closeFor(t, db, lives, on)
+	}
+	if err := closeFor(t, db, lives, on); err != nil {
+		return err
+	}
+	return payBills(t, db, lives, on)
 }
 
 // payAMonth stores what the borrowers send for a month, and posts it.

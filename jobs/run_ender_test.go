@@ -112,6 +112,37 @@ func TestRunEndsWithoutItsJobs(t *testing.T) {
 	}
 }
 
+// Runs that pay bills and runs that analyze escrow accounts end in the same way, and
+// name the loans that are not done.
+func TestEscrowRunsEndWithoutTheirJobs(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	loan := escrowedLoan(t, db.App, 1_680_00)
+	testdb.EscrowLine(t, db.App, loan, dueOn("2027-01-31"))
+	p := newProcess(t, db)
+	for _, edit := range []func(*queries.InsertRunParams){analysesAsOf("2027-01-31"), disbursing("2027-01-31")} {
+		unplanned, run := testdb.Run(t, db.App, edit), testdb.Run(t, db.App, edit)
+		if run.Kind == queries.RunKindAnalyzeEscrow {
+			require.Len(t, planAnalyses(t, db.App, db.App, run), 1)
+		} else {
+			require.Len(t, planDisbursing(t, db.App, run), 1)
+		}
+		_, err := db.Super.Exec(t.Context(), lost["removed"])
+		require.NoError(t, err)
+		worker := p.start(t, db)
+		untilOver(t, db, unplanned)
+		untilOver(t, db, run)
+		require.NoError(t, worker.Stop(t.Context()))
+		requireRun(t, db, unplanned.ID, queries.RunStatusFailed, [3]int64{0, 0, 0})
+		got := requireRun(t, db, run.ID, queries.RunStatusFailed, [3]int64{1, 0, 1})
+		what := map[queries.RunKind]string{
+			queries.RunKindAnalyzeEscrow: "analyze its escrow account", queries.RunKindDisburseEscrow: "pay its bills",
+		}[run.Kind]
+		require.JSONEq(t, fmt.Sprintf(`[{"loan_id": %d,
+			"detail": "the job that was to %s was given up: the log has the reason"}]`, loan.ID, what), string(got.Findings))
+	}
+}
+
 // What another run has closed meanwhile is no finding.
 func TestRunWithoutJobsFinishesWhenItsLoansAreClosed(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+
+	"loanserve/internal/statement"
 )
 
 const (
@@ -43,8 +45,29 @@ type Config struct {
 	// Housekeeping says how long what is purged by itself stays; nil leaves it to
 	// others to ask for it.
 	Housekeeping *Housekeeping
-	Metrics      *Metrics
-	Log          *slog.Logger
+	// Servicer is who sends the statements that this process makes. Without a name it
+	// makes none, and leaves them to others.
+	Servicer statement.Servicer
+	Metrics  *Metrics
+	Log      *slog.Logger
+}
+
+// queues returns the queues that the process works, and how many jobs of each at a
+// time.
+func (c *Config) queues() map[string]river.QueueConfig {
+	queues := map[string]river.QueueConfig{
+		QueuePayments:    {MaxWorkers: c.PaymentWorkers},
+		QueueCorrections: {MaxWorkers: correctionWorkers},
+		QueueBatches:     {MaxWorkers: batchWorkers},
+		QueueCycle:       {MaxWorkers: cycleWorkers},
+
+		QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
+		QueueEscrow:       {MaxWorkers: escrowWorkers},
+	}
+	if c.Servicer.Name != "" {
+		queues[QueueStatements] = river.QueueConfig{MaxWorkers: statementWorkers}
+	}
+	return queues
 }
 
 // Worker works the queues until it is stopped.
@@ -59,59 +82,18 @@ type Worker struct {
 
 // NewWorker returns a worker that has not started.
 func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
-	workers := river.NewWorkers()
-	post := &PostPayment{DB: pool, Metrics: c.Metrics}
-	if err := river.AddWorkerSafely(workers, post); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	chunk := &PostPaymentChunk{DB: pool, Metrics: c.Metrics}
-	if err := river.AddWorkerSafely(workers, chunk); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &ReversePayment{DB: pool}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &ChangeLoan{DB: pool}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &PostBatchChunk{DB: pool, Metrics: c.Metrics}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	returns := &ReverseReturns{DB: pool, Jobs: nil, Metrics: c.Metrics} // The client comes after its workers.
-	if err := river.AddWorkerSafely(workers, returns); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	closing := &CloseDay{DB: pool, Jobs: nil}
-	if err := river.AddWorkerSafely(workers, closing); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &CloseDayChunk{DB: pool, Metrics: c.Metrics}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	scheduling := &ScheduleDayClose{DB: pool, Jobs: nil, Schedule: c.DayCloses}
-	if err := river.AddWorkerSafely(workers, scheduling); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &CleanUpSessions{DB: pool, Metrics: c.Metrics}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	if err := river.AddWorkerSafely(workers, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics}); err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
+	known := newWorkers(pool, &c)
+	if known.err != nil {
+		return nil, known.err
 	}
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		ID:           c.ID,
-		Schema:       Schema,
-		Logger:       quiet(c.Log),
-		Plugins:      []rivertype.Plugin{c.Metrics},
-		Workers:      workers,
-		PeriodicJobs: c.periodicJobs(),
-		Queues: map[string]river.QueueConfig{
-			QueuePayments:     {MaxWorkers: c.PaymentWorkers},
-			QueueCorrections:  {MaxWorkers: correctionWorkers},
-			QueueBatches:      {MaxWorkers: batchWorkers},
-			QueueCycle:        {MaxWorkers: cycleWorkers},
-			QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
-		},
+		ID:                   c.ID,
+		Schema:               Schema,
+		Logger:               quiet(c.Log),
+		Plugins:              []rivertype.Plugin{c.Metrics},
+		Workers:              known.workers,
+		PeriodicJobs:         c.periodicJobs(),
+		Queues:               c.queues(),
 		RetryPolicy:          retryPolicy{},
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPoll,
@@ -121,9 +103,9 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)
 	}
-	returns.Jobs, closing.Jobs, scheduling.Jobs = client, client, client
+	known.give(client)
 	return &Worker{
-		client: client, post: post, chunk: chunk, log: c.Log,
+		client: client, post: known.post, chunk: known.chunk, log: c.Log,
 		alive: &aliveness{
 			name: client.ID(), pool: pool, log: c.Log, metrics: c.Metrics,
 			ender: &ender{pool: pool, metrics: c.Metrics, log: c.Log},

@@ -301,10 +301,18 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
 		query: `
 WITH allowed (name, columns) AS (VALUES
   ('loans', ARRAY['status', 'principal_cents', 'escrow_cents', 'suspense_cents', 'late_charges_due_cents',
+    'escrow_year_starts_on', 'escrow_cushion_months', 'escrow_cushion_source', 'in_foreclosure',
+    'in_bankruptcy', 'vacant',
     'escrow_advance_cents', 'fees_due_cents', 'paid_off_on', 'interest_accrued_to_on',
     'accrued_interest_cents', 'terms_changes',
     'next_due_on', 'as_of_on', 'late_charged_through_on', 'last_effective_on', 'last_receipt_id', 'last_seq',
-    'last_hash', 'updated_at']),
+    'last_hash', 'updated_at', 'escrow_year_starts_on', 'escrow_cushion_months', 'escrow_cushion_source',
+    'in_foreclosure', 'in_bankruptcy', 'vacant']),
+  ('escrow_analyses', ARRAY['status', 'start_on', 'refusal', 'refused_field', 'refused_rule', 'finished_at',
+    'policy_id', 'request', 'result', 'base_payment_cents', 'cushion_cents', 'required_start_cents',
+    'start_balance_cents',
+    'surplus_cents', 'shortage_cents', 'deficiency_cents', 'new_escrow_payment_cents', 'effective_on', 'refund_cents',
+    'refund_due_on', 'statement_due_on']),
   ('loan_changes', ARRAY['status', 'rate_ppm', 'principal_and_interest_cents', 'refusal', 'decided_by', 'decided_at',
     'decision_note', 'posted_at', 'posted_seq']),
   ('payment_reversals', ARRAY['status', 'refusal', 'posted_at', 'fee_cents', 'fee_on', 'undone_at', 'decided_by',
@@ -314,6 +322,21 @@ WITH allowed (name, columns) AS (VALUES
   ('payment_batches', ARRAY['status', 'finished_at']),
   ('payment_batch_items', ARRAY['status', 'reason', 'loan_id', 'payment_id', 'note', 'resolved_by', 'resolved_at',
     'returned_payment_id', 'reversal_id']),
+  ('escrow_lines', ARRAY['amount_cents', 'known_cents', 'comparable', 'next_due_on', 'next_discount_on',
+    'next_penalty_on', 'discount_cents', 'ends_on', 'last_paid_on', 'outside_cushion', 'payee', 'every_months',
+    'version', 'ended_at', 'ended_by', 'due_day']),
+  ('escrow_bills', ARRAY['status', 'amount_cents', 'discount_on', 'penalty_on', 'discount_cents', 'expected',
+    'insurance_canceled', 'held_rule', 'released_by', 'canceled_by', 'cancel_reason']),
+  ('escrow_disbursements', ARRAY['status', 'file_id', 'sent_at', 'confirmed_at', 'returned_on', 'return_reason',
+    'released_by']),
+  ('escrow_analyses', ARRAY['status', 'start_on', 'refusal', 'refused_field', 'refused_rule', 'finished_at',
+    'policy_id', 'request', 'result', 'base_payment_cents', 'cushion_cents', 'required_start_cents',
+    'start_balance_cents',
+    'surplus_cents', 'shortage_cents', 'deficiency_cents', 'new_escrow_payment_cents', 'effective_on', 'refund_cents',
+    'refund_due_on', 'statement_due_on']),
+  ('escrow_statements', ARRAY['delivered_on', 'delivered_by']),
+  ('escrow_returns', ARRAY['status', 'refusal', 'posted_at']),
+  ('escrow_payees', ARRAY['replaced_at']),
   ('runs', ARRAY['status', 'total', 'done', 'changed', 'failed_count', 'started_at', 'finished_at', 'findings']),
   ('run_chunks', ARRAY['finished_at']),
   ('api_tokens', ARRAY['revoked_at', 'last_used_at']),
@@ -372,13 +395,17 @@ WHERE relnamespace IN ('public'::regnamespace, 'river'::regnamespace) AND CASE
 	"a reader sees all but credentials": {
 		query: `
 SELECT format('%s.%s: %s', relname, attname, CASE WHEN secret THEN 'seen' ELSE 'not seen' END)
-FROM pg_attribute JOIN pg_class c ON c.oid = attrelid,
-  LATERAL (SELECT attname IN ('token_hash', 'password_hash')) s (secret)
+FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (
+  SELECT attname IN ('token_hash', 'password_hash', 'account_number')
+    OR relname = 'escrow_files' AND attname = 'content'
+) s (secret)
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped
   AND has_column_privilege('loanserve_readonly', attrelid, attnum, 'SELECT') = secret`,
 		plants: []plant{
 			{`GRANT SELECT ON api_tokens TO loanserve_readonly`, "api_tokens.token_hash: seen"},
 			{`GRANT SELECT ON users TO loanserve_readonly`, "users.password_hash: seen"},
+			{`GRANT SELECT ON escrow_payees TO loanserve_readonly`, "escrow_payees.account_number: seen"},
+			{`GRANT SELECT ON escrow_files TO loanserve_readonly`, "escrow_files.content: seen"},
 			{`CREATE TABLE fees (id bigint PRIMARY KEY)`, "fees.id: not seen"},
 		},
 	},

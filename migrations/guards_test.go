@@ -23,7 +23,7 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	t.Helper()
 	loan := testdb.Loan(t, db.App)
 	testdb.Borrower(t, db.App, loan, queries.BorrowerRolePrimary)
-	testdb.EscrowLine(t, db.App, loan)
+	testdb.EscrowPayments(t, db.App, testdb.EscrowBill(t, db.App, testdb.EscrowLine(t, db.App, loan)))
 	testdb.Document(t, db.App, loan)
 	payment := testdb.Payment(t, db.App, loan)
 	testdb.Reversal(t, db.App, payment)
@@ -33,6 +33,10 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	run := testdb.Run(t, db.App)
 	testdb.RunChunk(t, db.App, run, loan, loan)
 	testdb.RunPurge(t, db.App, run)
+	testdb.EscrowPolicy(t, db.App)
+	analysis := testdb.AnalysisWish(t, db.App, loan)
+	testdb.AnalysisMonth(t, db.App, analysis)
+	testdb.EscrowStatement(t, db.App, analysis)
 	for _, table := range servicingTables(t, db.App) {
 		require.NotZero(t, one[int](t, db.App, `SELECT count(*) FROM `+table), "%s has no sample row", table)
 	}
@@ -178,7 +182,23 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE borrowers SET full_name = 'x'`,
 		`UPDATE properties SET street = 'x'`,
 		`UPDATE documents SET title = 'x'`,
-		`UPDATE escrow_lines SET amount_cents = 1`,
+		`UPDATE escrow_lines SET loan_id = loan_id`,
+		`UPDATE escrow_bills SET due_on = due_on + 1`,
+		`UPDATE escrow_bills SET line_id = line_id`,
+		`UPDATE escrow_disbursements SET amount_cents = 1`,
+		`UPDATE escrow_disbursements SET payee = 'x'`,
+		`UPDATE escrow_disbursements SET paid_on = paid_on + 1`,
+		`UPDATE escrow_files SET content = 'x'`,
+		`UPDATE escrow_payees SET account_number = '1'`,
+		`UPDATE escrow_payment_policies SET overdue = 'hold'`,
+		`UPDATE escrow_returns SET returned_on = returned_on + 1`,
+		`UPDATE escrow_lines SET kind = 'hoa'`,
+		`UPDATE escrow_policies SET policy = '{}'`,
+		`UPDATE escrow_analyses SET loan_id = loan_id`,
+		`UPDATE escrow_analyses SET dry_run = NOT dry_run`,
+		`UPDATE escrow_analysis_months SET payment_cents = 1`,
+		`UPDATE escrow_statements SET pdf_id = html_id`,
+		`UPDATE escrow_statements SET made_at = now()`,
 		`UPDATE loan_borrowers SET role = 'co_borrower'`,
 		`UPDATE loan_changes SET due_on = due_on + 31`,
 		`UPDATE loan_changes SET escrow_payment_cents = 1`,

@@ -129,7 +129,14 @@ func (d Date) String() string {
 		return ""
 	}
 	year, month, day := d.Civil()
-	return fmt.Sprintf("%04d-%02d-%02d", year, month, day)
+	if d < MinDate || d > MaxDate {
+		return fmt.Sprintf("%d-%02d-%02d", year, month, day)
+	}
+	digit := func(n int) byte { return byte('0' + n%10) }
+	return string([]byte{
+		digit(year / 1000), digit(year / 100), digit(year / 10), digit(year), '-',
+		digit(month / 10), digit(month), '-', digit(day / 10), digit(day),
+	})
 }
 
 // MarshalText implements encoding.TextMarshaler; no date is ErrNotDate.

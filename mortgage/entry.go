@@ -68,6 +68,8 @@ const (
 	RuleSurplusRefund Rule = "12 CFR 1024.17(f)(2)"
 	// RulePayoffRefund: the loan was paid off, and what escrow holds goes back.
 	RulePayoffRefund Rule = "12 CFR 1024.34(b)"
+	// RuleDisbursementReturned: money that had left escrow came back.
+	RuleDisbursementReturned Rule = "disbursement_returned"
 	// RuleCorrection: something earlier became known later, and what was posted
 	// on top of it is undone before it is posted again.
 	RuleCorrection Rule = "correction"

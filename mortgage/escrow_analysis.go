@@ -3,14 +3,14 @@ package mortgage
 // EscrowMonth is one month of a computation year. The balances are those at its
 // end.
 type EscrowMonth struct {
-	MonthOn      Date  // its first day
-	Deposit      Cents // the twelfth, without what surplus or shortage change
-	Disbursement Cents // the bills planned to be paid in it
-	Target       Cents // what the account should hold
-	Projected    Cents // what it will hold if only the twelfth is paid
+	MonthOn      Date  `json:"month_on"`           // its first day
+	Deposit      Cents `json:"deposit_cents"`      // the twelfth, without what surplus or shortage change
+	Disbursement Cents `json:"disbursement_cents"` // the bills planned to be paid in it
+	Target       Cents `json:"target_cents"`       // what the account should hold
+	Projected    Cents `json:"projected_cents"`    // what it will hold if only the twelfth is paid
 
-	Payment  Cents // what the borrower is asked for in it
-	Expected Cents // what it will hold if all is done that the analysis says
+	Payment  Cents `json:"payment_cents"`  // what the borrower is asked for in it
+	Expected Cents `json:"expected_cents"` // what it will hold if all is done that the analysis says
 }
 
 // EscrowAnalysis is what an account needs, has, and is to be done about it.
@@ -18,51 +18,51 @@ type EscrowMonth struct {
 // Surplus + KeptVoluntary - Shortage - Deficiency - InitialDeposit is always
 // StartBalance - RequiredStart.
 type EscrowAnalysis struct {
-	Kind    EscrowAnalysisKind
-	AsOf    Date
-	StartOn Date
+	Kind    EscrowAnalysisKind `json:"kind"`
+	AsOf    Date               `json:"as_of"`
+	StartOn Date               `json:"start_on,omitzero"`
 
-	AnnualDisbursements Cents // a year's bills, with a year's part of rarer ones
-	BasePayment         Cents // a twelfth of them
-	Cushion             Cents
-	CushionRule         EscrowRule
-	CycleMonths         int   // after which the account repeats; 12 unless bills come more rarely
-	LowPoint            Cents // the lowest month-end balance of a trial that begins with nothing
-	LowMonthOn          Date  // the month in which it comes, perhaps in a later year
-	RequiredStart       Cents // what the account should hold when the year begins
+	AnnualDisbursements Cents      `json:"annual_disbursements_cents"` // a year's bills, with a year's part of rarer ones
+	BasePayment         Cents      `json:"base_payment_cents"`         // a twelfth of them
+	Cushion             Cents      `json:"cushion_cents"`
+	CushionRule         EscrowRule `json:"cushion_rule"`
+	CycleMonths         int        `json:"cycle_months"`          // after which the account repeats; 12 unless bills come more rarely
+	LowPoint            Cents      `json:"low_point_cents"`       // the lowest month-end balance of a trial that begins with nothing
+	LowMonthOn          Date       `json:"low_month_on,omitzero"` // the month in which it comes, perhaps in a later year
+	RequiredStart       Cents      `json:"required_start_cents"`  // what the account should hold when the year begins
 
 	// StartBalance is what the account holds when the year begins: the balance,
 	// with the scheduled deposits and disbursements, without payments that were
 	// made ahead for the year itself.
-	StartBalance           Cents
-	ScheduledDeposits      Cents
-	ScheduledDisbursements Cents
-	PaidAhead              Cents
+	StartBalance           Cents `json:"start_balance_cents"`
+	ScheduledDeposits      Cents `json:"scheduled_deposits_cents"`
+	ScheduledDisbursements Cents `json:"scheduled_disbursements_cents"`
+	PaidAhead              Cents `json:"paid_ahead_cents"`
 
-	Surplus        Cents
-	KeptVoluntary  Cents // more than the target, but paid in voluntarily
-	Shortage       Cents
-	Deficiency     Cents
-	InitialDeposit Cents // of a new account
+	Surplus        Cents `json:"surplus_cents"`
+	KeptVoluntary  Cents `json:"kept_voluntary_cents"` // more than the target, but paid in voluntarily
+	Shortage       Cents `json:"shortage_cents"`
+	Deficiency     Cents `json:"deficiency_cents"`
+	InitialDeposit Cents `json:"initial_deposit_cents"` // of a new account
 
-	SurplusHandling    EscrowHandling
-	ShortageHandling   EscrowHandling
-	DeficiencyHandling EscrowHandling
-	DepositHandling    EscrowHandling
+	SurplusHandling    EscrowHandling `json:"surplus_handling"`
+	ShortageHandling   EscrowHandling `json:"shortage_handling"`
+	DeficiencyHandling EscrowHandling `json:"deficiency_handling"`
+	DepositHandling    EscrowHandling `json:"deposit_handling"`
 
-	DaysOverdue int  // of the oldest unpaid installment
-	Current     bool // 12 CFR 1024.17(f)(2)(ii)
+	DaysOverdue int  `json:"days_overdue"` // of the oldest unpaid installment
+	Current     bool `json:"current"`      // 12 CFR 1024.17(f)(2)(ii)
 
-	EffectiveOn Date            // the due date of the first payment that changes
-	NewPayment  Cents           // the escrow payment from then on
-	Payments    []EscrowPayment // the same by month, where it changes
+	EffectiveOn Date            `json:"effective_on,omitzero"` // the due date of the first payment that changes
+	NewPayment  Cents           `json:"new_payment_cents"`     // the escrow payment from then on
+	Payments    []EscrowPayment `json:"payments,omitempty"`    // the same by month, where it changes
 
-	Months [monthsPerYear]EscrowMonth
-	Bills  []EscrowProjectedBill // in the order of the items
+	Months [monthsPerYear]EscrowMonth `json:"months,omitzero"`
+	Bills  []EscrowProjectedBill      `json:"bills,omitempty"` // in the order of the items
 
-	Exemption      EscrowExemption // from the statement, "" for none
-	StatementDueOn Date            // no date when exempt
-	StatementRule  EscrowRule
+	Exemption      EscrowExemption `json:"exemption,omitzero"`        // from the statement, "" for none
+	StatementDueOn Date            `json:"statement_due_on,omitzero"` // no date when exempt
+	StatementRule  EscrowRule      `json:"statement_rule"`
 }
 
 // currentDays is within how many days of its due date a payment has to come for

@@ -153,7 +153,13 @@ func (d EscrowDisbursing) payOn(b *EscrowDue) Date {
 	if b.DiscountOn != 0 && d.On > b.DiscountOn { // It is lost; the penalty is not yet due.
 		deadline = EscrowBill{DueOn: b.DueOn, PenaltyOn: b.PenaltyOn}.Deadline()
 	}
-	day := deadline - Date(d.LeadDays)
+	return EscrowPayOn(deadline, d.LeadDays)
+}
+
+// EscrowPayOn returns the day on which what is due by the deadline is paid: the last
+// business day on or before it, less the lead.
+func EscrowPayOn(deadline Date, leadDays int) Date {
+	day := deadline - Date(leadDays)
 	if !IsBusinessDay(day) {
 		day = AddBusinessDays(day, -1)
 	}

@@ -3,16 +3,16 @@ package mortgage
 // EscrowHandling is what is done about a surplus, a shortage, a deficiency or
 // the deposit of a new account.
 type EscrowHandling struct {
-	Action EscrowAction
-	Amount Cents
-	Rule   EscrowRule
-	DueOn  Date // by when a refund is paid, or a sum asked for at once is due
+	Action EscrowAction `json:"action"`
+	Amount Cents        `json:"amount_cents,omitzero"`
+	Rule   EscrowRule   `json:"rule,omitzero"`
+	DueOn  Date         `json:"due_on,omitzero"` // by when a refund is paid, or a sum asked for at once is due
 
 	// A spread or a credit: so many monthly amounts, of which the last one takes
 	// what rounding left, so that they sum to Amount.
-	Months  int
-	Monthly Cents
-	Last    Cents
+	Months  int   `json:"months,omitzero"`
+	Monthly Cents `json:"monthly_cents,omitzero"`
+	Last    Cents `json:"last_cents,omitzero"`
 }
 
 // LumpSum says whether a statement may ask for the amount in one sum. It never

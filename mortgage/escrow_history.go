@@ -71,18 +71,20 @@ type AnnualEscrowStatement struct {
 	FromOn, ToOn Date
 	EffectiveOn  Date
 
-	Current       MonthlyPayment   // (i)
-	Past          MonthlyPayment   // (ii)
-	PaidIn        Cents            // (iii)
-	PaidOut       []EscrowCategory // (iv), bills only
-	TotalPaidOut  Cents
-	Refunded      Cents // to the borrower
-	Opening       Cents
-	EndingBalance Cents          // (v)
-	Surplus       EscrowHandling // (vi)
-	Shortage      EscrowHandling // (vii)
-	Deficiency    EscrowHandling // (vii)
-	Payments      []EscrowPayment
+	Current      MonthlyPayment   // (i)
+	Past         MonthlyPayment   // (ii)
+	PaidIn       Cents            // (iii)
+	PaidOut      []EscrowCategory // (iv), bills only
+	TotalPaidOut Cents
+	Refunded     Cents // to the borrower
+	Opening      Cents
+	// ProjectedOpening is the balance with which the projection of the year began.
+	ProjectedOpening Cents
+	EndingBalance    Cents          // (v)
+	Surplus          EscrowHandling // (vi)
+	Shortage         EscrowHandling // (vii)
+	Deficiency       EscrowHandling // (vii)
+	Payments         []EscrowPayment
 
 	// (viii): the lowest balance that was estimated, the lowest that there was, and
 	// every difference between the two years.
@@ -113,7 +115,8 @@ func (y EscrowYear) AnnualStatement() (AnnualEscrowStatement, error) {
 	s := AnnualEscrowStatement{
 		DueOn: a.StatementDueOn, Rule: a.StatementRule, FromOn: y.FromOn, ToOn: y.ToOn, EffectiveOn: a.EffectiveOn,
 		Current: y.Current, Past: y.Past, Opening: y.Opening,
-		Surplus: a.SurplusHandling, Shortage: a.ShortageHandling, Deficiency: a.DeficiencyHandling,
+		ProjectedOpening: y.ProjectedOpening,
+		Surplus:          a.SurplusHandling, Shortage: a.ShortageHandling, Deficiency: a.DeficiencyHandling,
 		Payments: a.Payments, LongCycle: y.CycleMonths > monthsPerYear,
 		Differences: y.differences(), History: y.history(first, last), Projection: a.projection(y.Request.Items),
 	}

@@ -16,7 +16,7 @@ const (
 	EscrowWindInsurance       EscrowItemKind = "wind_insurance"
 	EscrowEarthquakeInsurance EscrowItemKind = "earthquake_insurance"
 	EscrowMortgageInsurance   EscrowItemKind = "mortgage_insurance"
-	EscrowAssociationDues     EscrowItemKind = "association_dues"
+	EscrowAssociationDues     EscrowItemKind = "hoa" // of homeowners' and condominium associations
 	EscrowGroundRent          EscrowItemKind = "ground_rent"
 	EscrowOther               EscrowItemKind = "other"
 )
@@ -52,38 +52,48 @@ const (
 // EscrowItem is one expense that is paid from an escrow account. With several
 // payments to one payee it remains one item (12 CFR 1024.17(b)).
 type EscrowItem struct {
-	Kind  EscrowItemKind
-	Payee string
+	Kind  EscrowItemKind `json:"kind"`
+	Payee string         `json:"payee"`
 
 	// EveryMonths is after how many months each of the bills comes again: 1, 2, 3,
 	// 4, 6, 12, 24, 36, 48 or 60. Two unequal bills a year are two bills that come
 	// every 12 months; four equal ones are one that comes every 3.
-	EveryMonths int
-	Bills       []EscrowBill
+	EveryMonths int          `json:"every_months"`
+	Bills       []EscrowBill `json:"bills"`
 
 	// OutsideCushion leaves the item out of what the cushion is a part of, as some
 	// loan documents do with monthly mortgage insurance. The regulation counts
 	// every item; a lower cushion is always allowed.
-	OutsideCushion bool
+	OutsideCushion bool `json:"outside_cushion,omitzero"`
 }
 
 // EscrowBill is a bill that comes again and again. Its dates are those of the
 // first one that has not been paid when the analysis looks at the account: later
 // ones follow, earlier ones are in the balance already.
 type EscrowBill struct {
-	DueOn      Date
-	DiscountOn Date // the last day for the discount; no date for none
-	PenaltyOn  Date // the last day without a penalty; no date for DueOn
-	EndsOn     Date // no bill is due after this day; no date for no end
+	DueOn      Date `json:"due_on"`
+	DiscountOn Date `json:"discount_on,omitzero"` // the last day for the discount; no date for none
+	PenaltyOn  Date `json:"penalty_on,omitzero"`  // the last day without a penalty; no date for DueOn
+	EndsOn     Date `json:"ends_on,omitzero"`     // no bill is due after this day; no date for no end
 
-	Known      *Cents // what it comes to, when that is known
-	Last       Cents  // what it came to a year before
-	Comparable bool   // Last is that of comparable property: new, unassessed construction
-	Discount   Cents  // what paying by DiscountOn takes off
+	Known      *Cents `json:"known_cents,omitzero"`    // what it comes to, when that is known
+	Last       Cents  `json:"last_cents"`              // what it came to a year before
+	Comparable bool   `json:"comparable,omitzero"`     // Last is that of comparable property: new, unassessed construction
+	Discount   Cents  `json:"discount_cents,omitzero"` // what paying by DiscountOn takes off
 
 	// LastPaidOn is when the one before was paid; no date for never, or unknown. It
 	// matters when that was in an earlier month than its deadline: see Projection.
-	LastPaidOn Date
+	LastPaidOn Date `json:"last_paid_on,omitzero"`
+}
+
+// KnownEscrowCycle says whether bills may come again after so many months.
+func KnownEscrowCycle(everyMonths int) bool {
+	switch everyMonths {
+	case 1, 2, 3, 4, 6, 12, 24, 36, 48, 60:
+		return true
+	default:
+		return false
+	}
 }
 
 // Deadline returns the day by which the bill is paid: the earlier of the last
@@ -156,12 +166,9 @@ func checkEscrowItems(items []EscrowItem, balanceOn Date) error {
 
 // check names the first field that is not right, and what may stand there.
 func (i *EscrowItem) check() (field, want string) {
-	switch i.EveryMonths {
-	case 1, 2, 3, 4, 6, 12, 24, 36, 48, 60:
-	default:
-		return "every_months", "1, 2, 3, 4, 6, 12, 24, 36, 48 or 60"
-	}
 	switch {
+	case !KnownEscrowCycle(i.EveryMonths):
+		return "every_months", "1, 2, 3, 4, 6, 12, 24, 36, 48 or 60"
 	case !i.Kind.known():
 		return "kind", "one of the kinds"
 	case len(i.Bills) > MaxEscrowBills:

@@ -3,11 +3,11 @@ package mortgage
 // EscrowPayment is the escrow part of the monthly payment from a due date on,
 // until the next one.
 type EscrowPayment struct {
-	FromOn     Date
-	Base       Cents // the twelfth
-	Shortage   Cents // toward a shortage
-	Deficiency Cents // toward a deficiency
-	Credit     Cents // taken off because of a surplus
+	FromOn     Date  `json:"from_on"`
+	Base       Cents `json:"base_cents"`                // the twelfth
+	Shortage   Cents `json:"shortage_cents,omitzero"`   // toward a shortage
+	Deficiency Cents `json:"deficiency_cents,omitzero"` // toward a deficiency
+	Credit     Cents `json:"credit_cents,omitzero"`     // taken off because of a surplus
 }
 
 // Total returns what is asked for.

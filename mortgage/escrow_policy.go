@@ -44,54 +44,54 @@ type EscrowPolicy struct {
 	// CushionMonths is the cushion in twelfths of a year's bills, 0 to 2.
 	// Default 2. Loan documents and state law can lower it for a loan: see
 	// CushionLimit.
-	CushionMonths int
+	CushionMonths int `json:"cushion_months"`
 	// PaymentRounding rounds the twelfth. Default half-up.
-	PaymentRounding EscrowRounding
+	PaymentRounding EscrowRounding `json:"payment_rounding"`
 	// EstimateChange modifies last year's charge where the new one is unknown, in
 	// millionths: between zero and the last year's change in the CPI-U, which the
 	// request gives. Default 0, last year's charge as it was.
-	EstimateChange Rate
+	EstimateChange Rate `json:"estimate_change_ppm"`
 
 	// RefundFrom is the smallest surplus that is refunded, 0.01 to 50.00; a
 	// smaller one is credited. Default 50.00, above which there is no choice.
-	RefundFrom Cents
+	RefundFrom Cents `json:"refund_from_cents"`
 	// CreditMonths is over how many payments a smaller surplus is credited, 1 to
 	// 12. Default 12.
-	CreditMonths int
+	CreditMonths int `json:"credit_months"`
 	// RefundWhenNotCurrent refunds and credits also while the borrower is not
 	// current. Default false: the surplus stays in the account.
-	RefundWhenNotCurrent bool
+	RefundWhenNotCurrent bool `json:"refund_when_not_current"`
 
 	// SmallShortage is what is done about a shortage below one month's payment:
 	// leave, within_30_days or spread. Default spread.
-	SmallShortage EscrowAction
+	SmallShortage EscrowAction `json:"small_shortage"`
 	// Shortage is the same for one month's payment or more: leave or spread.
 	// Default spread.
-	Shortage EscrowAction
+	Shortage EscrowAction `json:"shortage"`
 	// ShortageMonths is over how many payments a shortage is spread, 12 to 60.
 	// Default 12.
-	ShortageMonths int
+	ShortageMonths int `json:"shortage_months"`
 
 	// SmallDeficiency is what is done about a deficiency below one month's
 	// payment: leave, within_30_days or spread. Default spread.
-	SmallDeficiency EscrowAction
+	SmallDeficiency EscrowAction `json:"small_deficiency"`
 	// Deficiency is the same for one month's payment or more: leave or spread.
 	// Default spread.
-	Deficiency EscrowAction
+	Deficiency EscrowAction `json:"deficiency"`
 	// DeficiencyMonths is over how many payments a deficiency is spread, 2 to 60.
 	// Default 12.
-	DeficiencyMonths int
+	DeficiencyMonths int `json:"deficiency_months"`
 	// CollectWhenNotCurrent asks for a deficiency also while the borrower is not
 	// current, when only the loan documents govern. Default false.
-	CollectWhenNotCurrent bool
+	CollectWhenNotCurrent bool `json:"collect_when_not_current"`
 
 	// LeadDays is how many days before its deadline a bill is paid, 0 to 30. It
 	// counts for the projection and for the payment alike. Default 0.
-	LeadDays int
+	LeadDays int `json:"lead_days"`
 	// NoticeDays is how many days lie between an analysis and the first payment
 	// that it changes, at least, 0 to 60. Default 0: the first due date after the
 	// day of the analysis.
-	NoticeDays int
+	NoticeDays int `json:"notice_days"`
 }
 
 // DefaultEscrowPolicy returns the policy for a servicer that has chosen nothing:
@@ -153,6 +153,22 @@ func (p EscrowPolicy) Check() error {
 	return nil
 }
 
+// CheckFor is Check, and refuses a modification of last year's charges beyond the
+// most recent year's change in the CPI-U.
+//
+// Source: 12 CFR 1024.17(c)(7).
+func (p EscrowPolicy) CheckFor(cpi Rate) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	if p.EstimateChange < min(cpi, 0) || p.EstimateChange > max(cpi, 0) {
+		return &EscrowFieldError{
+			Field: "estimate_change_ppm", Want: "between zero and the change in the CPI-U", Rule: EscrowRuleEstimate,
+		}
+	}
+	return nil
+}
+
 // CushionSource says who lowers a cushion.
 type CushionSource string
 
@@ -165,10 +181,10 @@ const (
 // CushionLimit lowers the cushion of one loan. It never raises it, whatever it
 // says: 12 CFR 1024.17(c)(8). Each of the three that is not nil limits.
 type CushionLimit struct {
-	Source CushionSource
-	Months *int   // twelfths of a year's bills
-	Rate   *Rate  // of a year's bills, in millionths
-	Amount *Cents // in money
+	Source CushionSource `json:"source"`
+	Months *int          `json:"months,omitzero"`       // twelfths of a year's bills
+	Rate   *Rate         `json:"rate_ppm,omitzero"`     // of a year's bills, in millionths
+	Amount *Cents        `json:"amount_cents,omitzero"` // in money
 }
 
 // check refuses a limit below zero or without a source or content.

@@ -8,11 +8,12 @@ const cycleParts = 720
 
 // EscrowProjectedBill is one bill of the coming computation year.
 type EscrowProjectedBill struct {
-	Item, Bill int // where it stands in the request
-	DueOn      Date
-	PayOn      Date // when it is planned to be paid
-	Amount     Cents
-	Basis      EstimateBasis
+	Item   int           `json:"item"` // where it stands in the request
+	Bill   int           `json:"bill"`
+	DueOn  Date          `json:"due_on"`
+	PayOn  Date          `json:"pay_on"` // when it is planned to be paid
+	Amount Cents         `json:"amount_cents"`
+	Basis  EstimateBasis `json:"basis"`
 }
 
 // escrowProjection is what the bills of an account come to.
@@ -78,17 +79,13 @@ func project(items []EscrowItem, start Date, p *EscrowPolicy) escrowProjection {
 //
 // One that was paid in the month before the year although its deadline lay in
 // the year's first month, because a weekend or a lead came between, is planned
-// for the same time a year on. Otherwise it would be in no year.
+// for the same time a year on (see early).
 func (j *escrowProjection) add(item *EscrowItem, i, n int, p *EscrowPolicy) {
 	bill, every := &item.Bills[n], item.EveryMonths
 	amount, basis := bill.Estimate(p.EstimateChange)
 	planned := bill.Deadline() - Date(p.LeadDays)
 	first := monthNumber(planned) - j.start + 1
-	early := 0
-	if every <= monthsPerYear && first == every+1 &&
-		bill.LastPaidOn != 0 && monthNumber(bill.LastPaidOn) == j.start-1 {
-		early = 1
-	}
+	early := bill.early(every, j.start, planned)
 	var inYear Cents
 	_, _, dueDay := bill.DueOn.Civil()
 	_, _, payDay := planned.Civil()
@@ -122,6 +119,17 @@ func (j *escrowProjection) add(item *EscrowItem, i, n int, p *EscrowPolicy) {
 	if !item.OutsideCushion {
 		j.cushionSum += sum
 	}
+}
+
+// early returns 1 for a bill that was paid in the month before the year although its
+// deadline lay in the year's first month: it is planned a month earlier again.
+// Otherwise it would be in no year.
+func (b *EscrowBill) early(everyMonths, start int, planned Date) int {
+	if everyMonths <= monthsPerYear && monthNumber(planned)-start == everyMonths &&
+		b.LastPaidOn != 0 && monthNumber(b.LastPaidOn) == start-1 {
+		return 1
+	}
+	return 0
 }
 
 // addLong remembers a bill that comes less often than every year, and returns

@@ -56,6 +56,9 @@ type InitialEscrowStatement struct {
 	Deficiency EscrowHandling
 	Surplus    EscrowHandling
 	Projection EscrowProjection
+
+	EffectiveOn Date            // the due date of the first payment
+	Payments    []EscrowPayment // its escrow part, by month, where it changes
 }
 
 // InitialStatement returns what the initial statement says. Request is the one
@@ -66,7 +69,7 @@ func (a *EscrowAnalysis) InitialStatement(r EscrowRequest, p MonthlyPayment) Ini
 		DueOn: a.StatementDueOn, Rule: a.StatementRule, Payment: p,
 		Deposit: a.DepositHandling, Shortage: a.ShortageHandling,
 		Deficiency: a.DeficiencyHandling, Surplus: a.SurplusHandling,
-		Projection: a.projection(r.Items),
+		Projection: a.projection(r.Items), EffectiveOn: a.EffectiveOn, Payments: a.Payments,
 	}
 }
 

@@ -89,16 +89,28 @@ func (r Receipt) happenOrKeep(t Terms, s State) (State, []Entry, error) {
 // again from the receipt, and finds what the new money changes. It refuses what
 // Happen refuses.
 func (t Terms) Post(s State, r Receipt) (State, []Entry, error) {
+	return t.happen(s, r.ReceivedOn, r.Happen)
+}
+
+// Disburse does the same with a disbursement.
+func (t Terms) Disburse(s State, d Disbursement) (State, []Entry, error) {
+	return t.happen(s, d.PaidOn, d.Happen)
+}
+
+// happen lets time pass up to an event, the event happen, and time run on.
+func (t Terms) happen(
+	s State, on Date, event func(Terms, State) (State, []Entry, error),
+) (State, []Entry, error) {
 	through := s.AsOf
-	s, entries, err := t.Advance(s, r.ReceivedOn)
+	s, entries, err := t.Advance(s, on)
 	if err != nil {
 		return State{}, nil, err
 	}
-	s, own, err := r.Happen(t, s)
+	s, own, err := event(t, s)
 	if err != nil {
 		return State{}, nil, err
 	}
-	s.AsOf = max(r.ReceivedOn, t.BoardedOn)
+	s.AsOf = max(on, t.BoardedOn)
 	s, later, err := t.Advance(s, through)
 	if err != nil {
 		return State{}, nil, err
@@ -110,6 +122,13 @@ func (t Terms) Post(s State, r Receipt) (State, []Entry, error) {
 // last day that has an entry, or on that day and after the last receipt.
 func (r Receipt) Follows(lastOn Date, lastRef string) bool {
 	return r.ReceivedOn > lastOn || r.ReceivedOn == lastOn && r.Ref > lastRef
+}
+
+// Follows says whether a disbursement comes after all that the books hold: after
+// the last day that has an entry, or on that day while it has no receipt and,
+// which the caller must know, no disbursement of a later reference.
+func (d Disbursement) Follows(lastOn Date, lastReceipt string, dayTaken bool) bool {
+	return d.PaidOn > lastOn || d.PaidOn == lastOn && lastReceipt == "" && !dayTaken
 }
 
 // Posted is an entry as it stands in the ledger.

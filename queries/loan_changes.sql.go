@@ -347,7 +347,7 @@ func (q *Queries) LockLoanChange(ctx context.Context, id uuid.UUID) (LoanChange,
 }
 
 const lockLoanChangeToPost = `-- name: LockLoanChangeToPost :one
-SELECT c.id, c.loan_id, c.kind, c.status, c.due_on, c.index_ppm, c.rate_ppm, c.principal_and_interest_cents, c.escrow_payment_cents, c.reason, c.refusal, c.requested_by, c.idempotency_key, c.request_hash, c.created_at, c.approval_required, c.decided_by, c.decided_at, c.decision_note, c.posted_at, c.posted_seq, l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.late_charge_extends, l.short_payoff_policy, l.paid_off_on, l.escrow_advance_cents, now()::timestamptz AS posted_at
+SELECT c.id, c.loan_id, c.kind, c.status, c.due_on, c.index_ppm, c.rate_ppm, c.principal_and_interest_cents, c.escrow_payment_cents, c.reason, c.refusal, c.requested_by, c.idempotency_key, c.request_hash, c.created_at, c.approval_required, c.decided_by, c.decided_at, c.decision_note, c.posted_at, c.posted_seq, l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.late_charge_extends, l.short_payoff_policy, l.paid_off_on, l.escrow_advance_cents, l.escrow_year_starts_on, l.escrow_cushion_months, l.escrow_cushion_source, l.in_foreclosure, l.in_bankruptcy, l.vacant, now()::timestamptz AS posted_at
 FROM loan_changes c
 JOIN loans l ON l.id = c.loan_id
 WHERE c.id = $1 AND c.status = 'requested'
@@ -436,6 +436,12 @@ func (q *Queries) LockLoanChangeToPost(ctx context.Context, id uuid.UUID) (LockL
 		&i.Loan.ShortPayoffPolicy,
 		&i.Loan.PaidOffOn,
 		&i.Loan.EscrowAdvanceCents,
+		&i.Loan.EscrowYearStartsOn,
+		&i.Loan.EscrowCushionMonths,
+		&i.Loan.EscrowCushionSource,
+		&i.Loan.InForeclosure,
+		&i.Loan.InBankruptcy,
+		&i.Loan.Vacant,
 		&i.PostedAt,
 	)
 	return i, err

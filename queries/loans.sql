@@ -91,15 +91,3 @@ JOIN borrowers b ON b.id = lb.borrower_id
 WHERE lb.loan_id = $1
 ORDER BY lb.role, b.id
 LIMIT 100;
-
--- InsertEscrowLine stores one tax, premium or fee that escrow pays.
---
--- name: InsertEscrowLine :one
-INSERT INTO escrow_lines (loan_id, kind, payee, amount_cents, every_months, next_due_on)
-VALUES (@loan_id, @kind, @payee, @amount_cents, @every_months, @next_due_on)
-RETURNING id;
-
--- ListEscrowLines returns what escrow pays for a loan, in order of id.
---
--- name: ListEscrowLines :many
-SELECT * FROM escrow_lines WHERE loan_id = $1 ORDER BY id LIMIT 100;

@@ -35,7 +35,7 @@ func (q *Queries) GetARMTerms(ctx context.Context, loanID int64) (ArmTerm, error
 }
 
 const getLoan = `-- name: GetLoan :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans WHERE id = $1
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant FROM loans WHERE id = $1
 `
 
 // GetLoan returns one loan.
@@ -91,12 +91,18 @@ func (q *Queries) GetLoan(ctx context.Context, id int64) (Loan, error) {
 		&i.ShortPayoffPolicy,
 		&i.PaidOffOn,
 		&i.EscrowAdvanceCents,
+		&i.EscrowYearStartsOn,
+		&i.EscrowCushionMonths,
+		&i.EscrowCushionSource,
+		&i.InForeclosure,
+		&i.InBankruptcy,
+		&i.Vacant,
 	)
 	return i, err
 }
 
 const getLoanByKey = `-- name: GetLoanByKey :one
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant FROM loans WHERE boarded_by = $1 AND idempotency_key = $2::text
 `
 
 // GetLoanByKey returns the loan that a principal boarded under a key.
@@ -152,6 +158,12 @@ func (q *Queries) GetLoanByKey(ctx context.Context, boardedBy string, idempotenc
 		&i.ShortPayoffPolicy,
 		&i.PaidOffOn,
 		&i.EscrowAdvanceCents,
+		&i.EscrowYearStartsOn,
+		&i.EscrowCushionMonths,
+		&i.EscrowCushionSource,
+		&i.InForeclosure,
+		&i.InBankruptcy,
+		&i.Vacant,
 	)
 	return i, err
 }
@@ -229,36 +241,6 @@ func (q *Queries) InsertBorrower(ctx context.Context, arg InsertBorrowerParams) 
 	return id, err
 }
 
-const insertEscrowLine = `-- name: InsertEscrowLine :one
-INSERT INTO escrow_lines (loan_id, kind, payee, amount_cents, every_months, next_due_on)
-VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING id
-`
-
-type InsertEscrowLineParams struct {
-	LoanID      int64
-	Kind        EscrowLineKind
-	Payee       string
-	AmountCents mortgage.Cents
-	EveryMonths int16
-	NextDueOn   mortgage.Date
-}
-
-// InsertEscrowLine stores one tax, premium or fee that escrow pays.
-func (q *Queries) InsertEscrowLine(ctx context.Context, arg InsertEscrowLineParams) (int64, error) {
-	row := q.db.QueryRow(ctx, insertEscrowLine,
-		arg.LoanID,
-		arg.Kind,
-		arg.Payee,
-		arg.AmountCents,
-		arg.EveryMonths,
-		arg.NextDueOn,
-	)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
-}
-
 const insertLoan = `-- name: InsertLoan :one
 INSERT INTO loans (
   loan_number, name, property_id, original_principal_cents, rate_ppm, principal_and_interest_cents,
@@ -278,7 +260,7 @@ INSERT INTO loans (
   $21, timezone('UTC', $22::timestamptz)::date, 0, decode(repeat('00', 32), 'hex'), $22
 )
 ON CONFLICT (boarded_by, idempotency_key) DO NOTHING
-RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents
+RETURNING id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant
 `
 
 type InsertLoanParams struct {
@@ -408,6 +390,12 @@ func (q *Queries) InsertLoan(ctx context.Context, arg InsertLoanParams) (Loan, e
 		&i.ShortPayoffPolicy,
 		&i.PaidOffOn,
 		&i.EscrowAdvanceCents,
+		&i.EscrowYearStartsOn,
+		&i.EscrowCushionMonths,
+		&i.EscrowCushionSource,
+		&i.InForeclosure,
+		&i.InBankruptcy,
+		&i.Vacant,
 	)
 	return i, err
 }
@@ -455,40 +443,6 @@ func (q *Queries) InsertProperty(ctx context.Context, arg InsertPropertyParams) 
 	return id, err
 }
 
-const listEscrowLines = `-- name: ListEscrowLines :many
-SELECT id, loan_id, kind, payee, amount_cents, every_months, next_due_on, created_at FROM escrow_lines WHERE loan_id = $1 ORDER BY id LIMIT 100
-`
-
-// ListEscrowLines returns what escrow pays for a loan, in order of id.
-func (q *Queries) ListEscrowLines(ctx context.Context, loanID int64) ([]EscrowLine, error) {
-	rows, err := q.db.Query(ctx, listEscrowLines, loanID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []EscrowLine{}
-	for rows.Next() {
-		var i EscrowLine
-		if err := rows.Scan(
-			&i.ID,
-			&i.LoanID,
-			&i.Kind,
-			&i.Payee,
-			&i.AmountCents,
-			&i.EveryMonths,
-			&i.NextDueOn,
-			&i.CreatedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listLoanBorrowers = `-- name: ListLoanBorrowers :many
 SELECT b.id, b.full_name, b.email, b.phone, lb.role
 FROM loan_borrowers lb
@@ -534,7 +488,7 @@ func (q *Queries) ListLoanBorrowers(ctx context.Context, loanID int64) ([]ListLo
 }
 
 const listLoans = `-- name: ListLoans :many
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant FROM loans
 WHERE id > $1 AND ($2::text IS NULL OR loan_number = $2)
 ORDER BY id
 LIMIT $3
@@ -606,6 +560,12 @@ func (q *Queries) ListLoans(ctx context.Context, arg ListLoansParams) ([]Loan, e
 			&i.ShortPayoffPolicy,
 			&i.PaidOffOn,
 			&i.EscrowAdvanceCents,
+			&i.EscrowYearStartsOn,
+			&i.EscrowCushionMonths,
+			&i.EscrowCushionSource,
+			&i.InForeclosure,
+			&i.InBankruptcy,
+			&i.Vacant,
 		); err != nil {
 			return nil, err
 		}

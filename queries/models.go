@@ -72,17 +72,411 @@ func AllBorrowerRoleValues() []BorrowerRole {
 	}
 }
 
+type DocumentKind string
+
+const (
+	DocumentKindNote               DocumentKind = "note"
+	DocumentKindSecurityInstrument DocumentKind = "security_instrument"
+	DocumentKindDisclosure         DocumentKind = "disclosure"
+	DocumentKindStatement          DocumentKind = "statement"
+	DocumentKindCorrespondence     DocumentKind = "correspondence"
+	DocumentKindOther              DocumentKind = "other"
+)
+
+func (e *DocumentKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = DocumentKind(s)
+	case string:
+		*e = DocumentKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for DocumentKind: %T", src)
+	}
+	return nil
+}
+
+type NullDocumentKind struct {
+	DocumentKind DocumentKind
+	Valid        bool // Valid is true if DocumentKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullDocumentKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.DocumentKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.DocumentKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullDocumentKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.DocumentKind), nil
+}
+
+func (e DocumentKind) Valid() bool {
+	switch e {
+	case DocumentKindNote,
+		DocumentKindSecurityInstrument,
+		DocumentKindDisclosure,
+		DocumentKindStatement,
+		DocumentKindCorrespondence,
+		DocumentKindOther:
+		return true
+	}
+	return false
+}
+
+func AllDocumentKindValues() []DocumentKind {
+	return []DocumentKind{
+		DocumentKindNote,
+		DocumentKindSecurityInstrument,
+		DocumentKindDisclosure,
+		DocumentKindStatement,
+		DocumentKindCorrespondence,
+		DocumentKindOther,
+	}
+}
+
+type EscrowAnalysisKind string
+
+const (
+	EscrowAnalysisKindAnnual    EscrowAnalysisKind = "annual"
+	EscrowAnalysisKindShortYear EscrowAnalysisKind = "short_year"
+	EscrowAnalysisKindOnDemand  EscrowAnalysisKind = "on_demand"
+	EscrowAnalysisKindInitial   EscrowAnalysisKind = "initial"
+	EscrowAnalysisKindPayoff    EscrowAnalysisKind = "payoff"
+)
+
+func (e *EscrowAnalysisKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowAnalysisKind(s)
+	case string:
+		*e = EscrowAnalysisKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowAnalysisKind: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowAnalysisKind struct {
+	EscrowAnalysisKind EscrowAnalysisKind
+	Valid              bool // Valid is true if EscrowAnalysisKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowAnalysisKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowAnalysisKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowAnalysisKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowAnalysisKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowAnalysisKind), nil
+}
+
+func (e EscrowAnalysisKind) Valid() bool {
+	switch e {
+	case EscrowAnalysisKindAnnual,
+		EscrowAnalysisKindShortYear,
+		EscrowAnalysisKindOnDemand,
+		EscrowAnalysisKindInitial,
+		EscrowAnalysisKindPayoff:
+		return true
+	}
+	return false
+}
+
+func AllEscrowAnalysisKindValues() []EscrowAnalysisKind {
+	return []EscrowAnalysisKind{
+		EscrowAnalysisKindAnnual,
+		EscrowAnalysisKindShortYear,
+		EscrowAnalysisKindOnDemand,
+		EscrowAnalysisKindInitial,
+		EscrowAnalysisKindPayoff,
+	}
+}
+
+type EscrowAnalysisStatus string
+
+const (
+	EscrowAnalysisStatusRequested EscrowAnalysisStatus = "requested"
+	EscrowAnalysisStatusFinished  EscrowAnalysisStatus = "finished"
+	EscrowAnalysisStatusRejected  EscrowAnalysisStatus = "rejected"
+)
+
+func (e *EscrowAnalysisStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowAnalysisStatus(s)
+	case string:
+		*e = EscrowAnalysisStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowAnalysisStatus: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowAnalysisStatus struct {
+	EscrowAnalysisStatus EscrowAnalysisStatus
+	Valid                bool // Valid is true if EscrowAnalysisStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowAnalysisStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowAnalysisStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowAnalysisStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowAnalysisStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowAnalysisStatus), nil
+}
+
+func (e EscrowAnalysisStatus) Valid() bool {
+	switch e {
+	case EscrowAnalysisStatusRequested,
+		EscrowAnalysisStatusFinished,
+		EscrowAnalysisStatusRejected:
+		return true
+	}
+	return false
+}
+
+func AllEscrowAnalysisStatusValues() []EscrowAnalysisStatus {
+	return []EscrowAnalysisStatus{
+		EscrowAnalysisStatusRequested,
+		EscrowAnalysisStatusFinished,
+		EscrowAnalysisStatusRejected,
+	}
+}
+
+type EscrowBillStatus string
+
+const (
+	EscrowBillStatusOpen     EscrowBillStatus = "open"
+	EscrowBillStatusHeld     EscrowBillStatus = "held"
+	EscrowBillStatusPaid     EscrowBillStatus = "paid"
+	EscrowBillStatusCanceled EscrowBillStatus = "canceled"
+)
+
+func (e *EscrowBillStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowBillStatus(s)
+	case string:
+		*e = EscrowBillStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowBillStatus: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowBillStatus struct {
+	EscrowBillStatus EscrowBillStatus
+	Valid            bool // Valid is true if EscrowBillStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowBillStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowBillStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowBillStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowBillStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowBillStatus), nil
+}
+
+func (e EscrowBillStatus) Valid() bool {
+	switch e {
+	case EscrowBillStatusOpen,
+		EscrowBillStatusHeld,
+		EscrowBillStatusPaid,
+		EscrowBillStatusCanceled:
+		return true
+	}
+	return false
+}
+
+func AllEscrowBillStatusValues() []EscrowBillStatus {
+	return []EscrowBillStatus{
+		EscrowBillStatusOpen,
+		EscrowBillStatusHeld,
+		EscrowBillStatusPaid,
+		EscrowBillStatusCanceled,
+	}
+}
+
+type EscrowDisbursementKind string
+
+const (
+	EscrowDisbursementKindBill          EscrowDisbursementKind = "bill"
+	EscrowDisbursementKindSurplusRefund EscrowDisbursementKind = "surplus_refund"
+	EscrowDisbursementKindPayoffRefund  EscrowDisbursementKind = "payoff_refund"
+)
+
+func (e *EscrowDisbursementKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowDisbursementKind(s)
+	case string:
+		*e = EscrowDisbursementKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowDisbursementKind: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowDisbursementKind struct {
+	EscrowDisbursementKind EscrowDisbursementKind
+	Valid                  bool // Valid is true if EscrowDisbursementKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowDisbursementKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowDisbursementKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowDisbursementKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowDisbursementKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowDisbursementKind), nil
+}
+
+func (e EscrowDisbursementKind) Valid() bool {
+	switch e {
+	case EscrowDisbursementKindBill,
+		EscrowDisbursementKindSurplusRefund,
+		EscrowDisbursementKindPayoffRefund:
+		return true
+	}
+	return false
+}
+
+func AllEscrowDisbursementKindValues() []EscrowDisbursementKind {
+	return []EscrowDisbursementKind{
+		EscrowDisbursementKindBill,
+		EscrowDisbursementKindSurplusRefund,
+		EscrowDisbursementKindPayoffRefund,
+	}
+}
+
+type EscrowDisbursementStatus string
+
+const (
+	EscrowDisbursementStatusScheduled EscrowDisbursementStatus = "scheduled"
+	EscrowDisbursementStatusSent      EscrowDisbursementStatus = "sent"
+	EscrowDisbursementStatusConfirmed EscrowDisbursementStatus = "confirmed"
+	EscrowDisbursementStatusReturned  EscrowDisbursementStatus = "returned"
+	EscrowDisbursementStatusStale     EscrowDisbursementStatus = "stale"
+)
+
+func (e *EscrowDisbursementStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowDisbursementStatus(s)
+	case string:
+		*e = EscrowDisbursementStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowDisbursementStatus: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowDisbursementStatus struct {
+	EscrowDisbursementStatus EscrowDisbursementStatus
+	Valid                    bool // Valid is true if EscrowDisbursementStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowDisbursementStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowDisbursementStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowDisbursementStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowDisbursementStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowDisbursementStatus), nil
+}
+
+func (e EscrowDisbursementStatus) Valid() bool {
+	switch e {
+	case EscrowDisbursementStatusScheduled,
+		EscrowDisbursementStatusSent,
+		EscrowDisbursementStatusConfirmed,
+		EscrowDisbursementStatusReturned,
+		EscrowDisbursementStatusStale:
+		return true
+	}
+	return false
+}
+
+func AllEscrowDisbursementStatusValues() []EscrowDisbursementStatus {
+	return []EscrowDisbursementStatus{
+		EscrowDisbursementStatusScheduled,
+		EscrowDisbursementStatusSent,
+		EscrowDisbursementStatusConfirmed,
+		EscrowDisbursementStatusReturned,
+		EscrowDisbursementStatusStale,
+	}
+}
+
 type EscrowLineKind string
 
 const (
-	EscrowLineKindCountyTax         EscrowLineKind = "county_tax"
-	EscrowLineKindCityTax           EscrowLineKind = "city_tax"
-	EscrowLineKindSchoolTax         EscrowLineKind = "school_tax"
-	EscrowLineKindHazardInsurance   EscrowLineKind = "hazard_insurance"
-	EscrowLineKindFloodInsurance    EscrowLineKind = "flood_insurance"
-	EscrowLineKindWindInsurance     EscrowLineKind = "wind_insurance"
-	EscrowLineKindMortgageInsurance EscrowLineKind = "mortgage_insurance"
-	EscrowLineKindHoa               EscrowLineKind = "hoa"
+	EscrowLineKindCountyTax           EscrowLineKind = "county_tax"
+	EscrowLineKindCityTax             EscrowLineKind = "city_tax"
+	EscrowLineKindSchoolTax           EscrowLineKind = "school_tax"
+	EscrowLineKindHazardInsurance     EscrowLineKind = "hazard_insurance"
+	EscrowLineKindFloodInsurance      EscrowLineKind = "flood_insurance"
+	EscrowLineKindWindInsurance       EscrowLineKind = "wind_insurance"
+	EscrowLineKindMortgageInsurance   EscrowLineKind = "mortgage_insurance"
+	EscrowLineKindHoa                 EscrowLineKind = "hoa"
+	EscrowLineKindOtherTax            EscrowLineKind = "other_tax"
+	EscrowLineKindEarthquakeInsurance EscrowLineKind = "earthquake_insurance"
+	EscrowLineKindGroundRent          EscrowLineKind = "ground_rent"
+	EscrowLineKindOther               EscrowLineKind = "other"
 )
 
 func (e *EscrowLineKind) Scan(src interface{}) error {
@@ -129,7 +523,11 @@ func (e EscrowLineKind) Valid() bool {
 		EscrowLineKindFloodInsurance,
 		EscrowLineKindWindInsurance,
 		EscrowLineKindMortgageInsurance,
-		EscrowLineKindHoa:
+		EscrowLineKindHoa,
+		EscrowLineKindOtherTax,
+		EscrowLineKindEarthquakeInsurance,
+		EscrowLineKindGroundRent,
+		EscrowLineKindOther:
 		return true
 	}
 	return false
@@ -145,6 +543,71 @@ func AllEscrowLineKindValues() []EscrowLineKind {
 		EscrowLineKindWindInsurance,
 		EscrowLineKindMortgageInsurance,
 		EscrowLineKindHoa,
+		EscrowLineKindOtherTax,
+		EscrowLineKindEarthquakeInsurance,
+		EscrowLineKindGroundRent,
+		EscrowLineKindOther,
+	}
+}
+
+type EscrowReturnStatus string
+
+const (
+	EscrowReturnStatusRequested EscrowReturnStatus = "requested"
+	EscrowReturnStatusPosted    EscrowReturnStatus = "posted"
+	EscrowReturnStatusRejected  EscrowReturnStatus = "rejected"
+)
+
+func (e *EscrowReturnStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = EscrowReturnStatus(s)
+	case string:
+		*e = EscrowReturnStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for EscrowReturnStatus: %T", src)
+	}
+	return nil
+}
+
+type NullEscrowReturnStatus struct {
+	EscrowReturnStatus EscrowReturnStatus
+	Valid              bool // Valid is true if EscrowReturnStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullEscrowReturnStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.EscrowReturnStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.EscrowReturnStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullEscrowReturnStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.EscrowReturnStatus), nil
+}
+
+func (e EscrowReturnStatus) Valid() bool {
+	switch e {
+	case EscrowReturnStatusRequested,
+		EscrowReturnStatusPosted,
+		EscrowReturnStatusRejected:
+		return true
+	}
+	return false
+}
+
+func AllEscrowReturnStatusValues() []EscrowReturnStatus {
+	return []EscrowReturnStatus{
+		EscrowReturnStatusRequested,
+		EscrowReturnStatusPosted,
+		EscrowReturnStatusRejected,
 	}
 }
 
@@ -816,6 +1279,8 @@ type RunKind string
 
 const (
 	RunKindCloseDay           RunKind = "close_day"
+	RunKindAnalyzeEscrow      RunKind = "analyze_escrow"
+	RunKindDisburseEscrow     RunKind = "disburse_escrow"
 	RunKindCleanUpSessions    RunKind = "clean_up_sessions"
 	RunKindPruneLoginAttempts RunKind = "prune_login_attempts"
 )
@@ -858,6 +1323,8 @@ func (ns NullRunKind) Value() (driver.Value, error) {
 func (e RunKind) Valid() bool {
 	switch e {
 	case RunKindCloseDay,
+		RunKindAnalyzeEscrow,
+		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts:
 		return true
@@ -868,6 +1335,8 @@ func (e RunKind) Valid() bool {
 func AllRunKindValues() []RunKind {
 	return []RunKind{
 		RunKindCloseDay,
+		RunKindAnalyzeEscrow,
+		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts,
 	}
@@ -980,15 +1449,166 @@ type AuthEvent struct {
 	Details      []byte
 }
 
+type EscrowAnalysis struct {
+	ID                    uuid.UUID
+	LoanID                int64
+	RunID                 *uuid.UUID
+	Kind                  EscrowAnalysisKind
+	Status                EscrowAnalysisStatus
+	DryRun                bool
+	AsOfOn                mortgage.Date
+	StartOn               mortgage.Date
+	Refusal               *string
+	RequestedBy           string
+	IdempotencyKey        string
+	RequestHash           []byte
+	CreatedAt             time.Time
+	FinishedAt            *time.Time
+	PolicyID              *int64
+	Request               *mortgage.EscrowRequest
+	Result                *mortgage.EscrowAnalysis
+	BasePaymentCents      *mortgage.Cents
+	CushionCents          *mortgage.Cents
+	RequiredStartCents    *mortgage.Cents
+	StartBalanceCents     *mortgage.Cents
+	SurplusCents          *mortgage.Cents
+	ShortageCents         *mortgage.Cents
+	DeficiencyCents       *mortgage.Cents
+	NewEscrowPaymentCents *mortgage.Cents
+	EffectiveOn           mortgage.Date
+	RefundCents           mortgage.Cents
+	RefundDueOn           mortgage.Date
+	StatementDueOn        mortgage.Date
+	EstablishedOn         mortgage.Date
+	Transferred           bool
+	VoluntaryCents        mortgage.Cents
+	RefusedField          *string
+	RefusedRule           *string
+}
+
+type EscrowBill struct {
+	ID                uuid.UUID
+	LineID            int64
+	LoanID            int64
+	Status            EscrowBillStatus
+	DueOn             mortgage.Date
+	DiscountOn        mortgage.Date
+	PenaltyOn         mortgage.Date
+	AmountCents       mortgage.Cents
+	DiscountCents     mortgage.Cents
+	Expected          bool
+	InsuranceCanceled bool
+	HeldRule          *string
+	RequestedBy       string
+	CreatedAt         time.Time
+	CycleOn           mortgage.Date
+	BasisRule         *string
+	ReleasedBy        *string
+	CanceledBy        *string
+	CancelReason      *string
+}
+
+type EscrowDisbursement struct {
+	ID            uuid.UUID
+	LoanID        int64
+	Kind          EscrowDisbursementKind
+	BillID        *uuid.UUID
+	AnalysisID    *uuid.UUID
+	Status        EscrowDisbursementStatus
+	Payee         string
+	AmountCents   mortgage.Cents
+	AdvancedCents mortgage.Cents
+	Rule          string
+	DueOn         mortgage.Date
+	PaidOn        mortgage.Date
+	FileID        *uuid.UUID
+	SentAt        *time.Time
+	ConfirmedAt   *time.Time
+	ReturnedOn    mortgage.Date
+	ReturnReason  *string
+	CausedBy      string
+	PostedAt      time.Time
+	ReleasedBy    *string
+}
+
+type EscrowFile struct {
+	ID             uuid.UUID
+	Format         string
+	Content        []byte
+	Sha256         []byte
+	Items          int32
+	TotalCents     mortgage.Cents
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+}
+
 type EscrowLine struct {
-	ID          int64
+	ID             int64
+	LoanID         int64
+	Kind           EscrowLineKind
+	Payee          string
+	AmountCents    mortgage.Cents
+	EveryMonths    int16
+	NextDueOn      mortgage.Date
+	CreatedAt      time.Time
+	KnownCents     *mortgage.Cents
+	Comparable     bool
+	NextDiscountOn mortgage.Date
+	NextPenaltyOn  mortgage.Date
+	DiscountCents  mortgage.Cents
+	EndsOn         mortgage.Date
+	LastPaidOn     mortgage.Date
+	OutsideCushion bool
+	Version        int32
+	EndedAt        *time.Time
+	EndedBy        *string
+	DueDay         *int16
+}
+
+type EscrowPayee struct {
+	ID            int64
+	Name          string
+	RoutingNumber string
+	AccountNumber string
+	AccountKind   string
+	RequestedBy   string
+	CreatedAt     time.Time
+	ReplacedAt    *time.Time
+}
+
+type EscrowPolicy struct {
+	ID           int64
+	Policy       mortgage.EscrowPolicy
+	CpiChangePpm mortgage.Rate
+	RequestedBy  string
+	CreatedAt    time.Time
+}
+
+type EscrowReturn struct {
+	ID             uuid.UUID
+	DisbursementID uuid.UUID
+	Status         EscrowReturnStatus
+	ReturnedOn     mortgage.Date
+	Reason         string
+	Refusal        *string
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+	PostedAt       *time.Time
+}
+
+type EscrowStatement struct {
+	AnalysisID  uuid.UUID
 	LoanID      int64
-	Kind        EscrowLineKind
-	Payee       string
-	AmountCents mortgage.Cents
-	EveryMonths int16
-	NextDueOn   mortgage.Date
-	CreatedAt   time.Time
+	HtmlID      uuid.UUID
+	PdfID       uuid.UUID
+	MadeAt      time.Time
+	DeliveredOn mortgage.Date
+	DeliveredBy *string
+	JsonID      uuid.UUID
 }
 
 type Loan struct {
@@ -1040,6 +1660,12 @@ type Loan struct {
 	ShortPayoffPolicy           mortgage.ShortPayoffPolicy
 	PaidOffOn                   mortgage.Date
 	EscrowAdvanceCents          mortgage.Cents
+	EscrowYearStartsOn          mortgage.Date
+	EscrowCushionMonths         *int16
+	EscrowCushionSource         *string
+	InForeclosure               bool
+	InBankruptcy                bool
+	Vacant                      bool
 }
 
 type LoanChange struct {
@@ -1064,6 +1690,17 @@ type LoanChange struct {
 	DecisionNote              *string
 	PostedAt                  *time.Time
 	PostedSeq                 *int32
+}
+
+type OwedEscrowStatement struct {
+	AnalysisID  uuid.UUID
+	LoanID      int64
+	Kind        EscrowAnalysisKind
+	AsOfOn      mortgage.Date
+	DueOn       mortgage.Date
+	MadeAt      *time.Time
+	DeliveredOn mortgage.Date
+	DeliveredBy *string
 }
 
 type PasswordReset struct {
@@ -1185,6 +1822,7 @@ type Run struct {
 	StartedAt      *time.Time
 	FinishedAt     *time.Time
 	Findings       []byte
+	DueMonthOn     mortgage.Date
 }
 
 type RunChunk struct {

@@ -59,7 +59,7 @@ func (q *Queries) InsertRunPurge(ctx context.Context, arg InsertRunPurgeParams) 
 }
 
 const lockRunPurge = `-- name: LockRunPurge :one
-SELECT r.id, r.kind, r.as_of_on, r.status, r.total, r.done, r.changed, r.failed_count, r.requested_by, r.idempotency_key, r.request_hash, r.created_at, r.started_at, r.finished_at, r.findings, p.before_at, p.dry_run FROM runs r JOIN run_purges p ON p.run_id = r.id
+SELECT r.id, r.kind, r.as_of_on, r.status, r.total, r.done, r.changed, r.failed_count, r.requested_by, r.idempotency_key, r.request_hash, r.created_at, r.started_at, r.finished_at, r.findings, r.due_month_on, p.before_at, p.dry_run FROM runs r JOIN run_purges p ON p.run_id = r.id
 WHERE r.id = $1 AND r.finished_at IS NULL
 FOR NO KEY UPDATE OF r
 `
@@ -90,6 +90,7 @@ func (q *Queries) LockRunPurge(ctx context.Context, id uuid.UUID) (LockRunPurgeR
 		&i.Run.StartedAt,
 		&i.Run.FinishedAt,
 		&i.Run.Findings,
+		&i.Run.DueMonthOn,
 		&i.BeforeAt,
 		&i.DryRun,
 	)

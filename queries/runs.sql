@@ -62,7 +62,7 @@ WHERE id = @id AND status = 'requested';
 -- an earlier attempt has worked it.
 --
 -- name: LockRunChunk :one
-SELECT c.last_loan_id, c.loans, r.as_of_on, now()::timestamptz AS posted_at
+SELECT c.last_loan_id, c.loans, r.kind, r.as_of_on, now()::timestamptz AS posted_at
 FROM run_chunks c
 JOIN runs r ON r.id = c.run_id
 WHERE c.run_id = @run_id AND c.first_loan_id = @first_loan_id AND c.finished_at IS NULL
@@ -102,29 +102,31 @@ UPDATE runs r SET done = r.done + chunk.loans, changed = r.changed + @changed, f
 FROM chunk
 WHERE r.id = @run_id;
 
--- ListGivenUpRuns returns the closes of a day that wait to be planned and have
--- no job any more that would.
+-- ListGivenUpRuns returns the runs over loans that wait to be planned and have no job
+-- any more that would.
 --
 -- name: ListGivenUpRuns :many
 SELECT r.id FROM runs r
-WHERE r.kind = 'close_day' AND r.status = 'requested' AND NOT EXISTS (
+WHERE r.kind IN ('close_day', 'analyze_escrow', 'disburse_escrow') AND r.status = 'requested' AND NOT EXISTS (
   SELECT FROM river.river_job j
-  WHERE j.queue = 'cycle' AND j.kind = 'close_day' AND j.args->>'run_id' = r.id::text
+  WHERE j.queue IN ('cycle', 'escrow') AND j.kind IN ('close_day', 'analyze_portfolio', 'disburse_escrow')
+    AND j.args->>'run_id' = r.id::text
     AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
 )
 ORDER BY r.id
 LIMIT 100;
 
--- ListGivenUpRunChunks returns the chunks of closes of a day that wait to be
--- worked and have no job any more that would.
+-- ListGivenUpRunChunks returns the chunks of runs that wait to be worked and have no
+-- job any more that would.
 --
 -- name: ListGivenUpRunChunks :many
 SELECT c.run_id, c.first_loan_id FROM run_chunks c
 JOIN runs r ON r.id = c.run_id
-WHERE r.kind = 'close_day' AND r.status = 'running' AND c.finished_at IS NULL AND NOT EXISTS (
+WHERE r.status = 'running' AND c.finished_at IS NULL AND NOT EXISTS (
   SELECT FROM river.river_job j
-  WHERE j.queue = 'cycle' AND j.kind = 'close_day_chunk' AND j.args->>'run_id' = c.run_id::text
-    AND j.args->>'first_loan_id' = c.first_loan_id::text
+  WHERE j.queue IN ('cycle', 'escrow')
+    AND j.kind IN ('close_day_chunk', 'analyze_escrow_chunk', 'disburse_escrow_chunk')
+    AND j.args->>'run_id' = c.run_id::text AND j.args->>'first_loan_id' = c.first_loan_id::text
     AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
 )
 ORDER BY c.run_id, c.first_loan_id
@@ -145,3 +147,12 @@ LIMIT 10000;
 -- name: MarkRunGivenUp :execrows
 UPDATE runs SET status = 'failed', started_at = now(), finished_at = now(), findings = @findings
 WHERE id = @id AND status = 'requested';
+
+-- GetRunToFollow returns a run that is over and that no run with the requester and
+-- key follows yet.
+--
+-- name: GetRunToFollow :one
+SELECT r.* FROM runs r
+WHERE r.id = @id AND r.finished_at IS NOT NULL AND NOT EXISTS (
+  SELECT FROM runs f WHERE f.requested_by = @follower::text AND f.idempotency_key = @key::text
+);

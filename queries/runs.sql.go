@@ -14,7 +14,7 @@ import (
 )
 
 const getRun = `-- name: GetRun :one
-SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings FROM runs WHERE id = $1
+SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on FROM runs WHERE id = $1
 `
 
 // GetRun returns one run.
@@ -37,12 +37,13 @@ func (q *Queries) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.Findings,
+		&i.DueMonthOn,
 	)
 	return i, err
 }
 
 const getRunByKey = `-- name: GetRunByKey :one
-SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings FROM runs WHERE requested_by = $1 AND idempotency_key = $2
+SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on FROM runs WHERE requested_by = $1 AND idempotency_key = $2
 `
 
 // GetRunByKey returns the run that a principal asked for under a key.
@@ -65,6 +66,46 @@ func (q *Queries) GetRunByKey(ctx context.Context, requestedBy string, idempoten
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.Findings,
+		&i.DueMonthOn,
+	)
+	return i, err
+}
+
+const getRunToFollow = `-- name: GetRunToFollow :one
+SELECT r.id, r.kind, r.as_of_on, r.status, r.total, r.done, r.changed, r.failed_count, r.requested_by, r.idempotency_key, r.request_hash, r.created_at, r.started_at, r.finished_at, r.findings, r.due_month_on FROM runs r
+WHERE r.id = $1 AND r.finished_at IS NOT NULL AND NOT EXISTS (
+  SELECT FROM runs f WHERE f.requested_by = $2::text AND f.idempotency_key = $3::text
+)
+`
+
+type GetRunToFollowParams struct {
+	ID       uuid.UUID
+	Follower string
+	Key      string
+}
+
+// GetRunToFollow returns a run that is over and that no run with the requester and
+// key follows yet.
+func (q *Queries) GetRunToFollow(ctx context.Context, arg GetRunToFollowParams) (Run, error) {
+	row := q.db.QueryRow(ctx, getRunToFollow, arg.ID, arg.Follower, arg.Key)
+	var i Run
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.AsOfOn,
+		&i.Status,
+		&i.Total,
+		&i.Done,
+		&i.Changed,
+		&i.FailedCount,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.FinishedAt,
+		&i.Findings,
+		&i.DueMonthOn,
 	)
 	return i, err
 }
@@ -121,7 +162,7 @@ const insertRun = `-- name: InsertRun :one
 INSERT INTO runs (id, kind, as_of_on, requested_by, idempotency_key, request_hash)
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (requested_by, idempotency_key) DO NOTHING
-RETURNING id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings
+RETURNING id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on
 `
 
 type InsertRunParams struct {
@@ -161,6 +202,7 @@ func (q *Queries) InsertRun(ctx context.Context, arg InsertRunParams) (Run, erro
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.Findings,
+		&i.DueMonthOn,
 	)
 	return i, err
 }
@@ -193,10 +235,11 @@ func (q *Queries) ListFinishedRuns(ctx context.Context, ids []uuid.UUID) ([]uuid
 const listGivenUpRunChunks = `-- name: ListGivenUpRunChunks :many
 SELECT c.run_id, c.first_loan_id FROM run_chunks c
 JOIN runs r ON r.id = c.run_id
-WHERE r.kind = 'close_day' AND r.status = 'running' AND c.finished_at IS NULL AND NOT EXISTS (
+WHERE r.status = 'running' AND c.finished_at IS NULL AND NOT EXISTS (
   SELECT FROM river.river_job j
-  WHERE j.queue = 'cycle' AND j.kind = 'close_day_chunk' AND j.args->>'run_id' = c.run_id::text
-    AND j.args->>'first_loan_id' = c.first_loan_id::text
+  WHERE j.queue IN ('cycle', 'escrow')
+    AND j.kind IN ('close_day_chunk', 'analyze_escrow_chunk', 'disburse_escrow_chunk')
+    AND j.args->>'run_id' = c.run_id::text AND j.args->>'first_loan_id' = c.first_loan_id::text
     AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
 )
 ORDER BY c.run_id, c.first_loan_id
@@ -208,8 +251,8 @@ type ListGivenUpRunChunksRow struct {
 	FirstLoanID int64
 }
 
-// ListGivenUpRunChunks returns the chunks of closes of a day that wait to be
-// worked and have no job any more that would.
+// ListGivenUpRunChunks returns the chunks of runs that wait to be worked and have no
+// job any more that would.
 func (q *Queries) ListGivenUpRunChunks(ctx context.Context) ([]ListGivenUpRunChunksRow, error) {
 	rows, err := q.db.Query(ctx, listGivenUpRunChunks)
 	if err != nil {
@@ -232,17 +275,18 @@ func (q *Queries) ListGivenUpRunChunks(ctx context.Context) ([]ListGivenUpRunChu
 
 const listGivenUpRuns = `-- name: ListGivenUpRuns :many
 SELECT r.id FROM runs r
-WHERE r.kind = 'close_day' AND r.status = 'requested' AND NOT EXISTS (
+WHERE r.kind IN ('close_day', 'analyze_escrow', 'disburse_escrow') AND r.status = 'requested' AND NOT EXISTS (
   SELECT FROM river.river_job j
-  WHERE j.queue = 'cycle' AND j.kind = 'close_day' AND j.args->>'run_id' = r.id::text
+  WHERE j.queue IN ('cycle', 'escrow') AND j.kind IN ('close_day', 'analyze_portfolio', 'disburse_escrow')
+    AND j.args->>'run_id' = r.id::text
     AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
 )
 ORDER BY r.id
 LIMIT 100
 `
 
-// ListGivenUpRuns returns the closes of a day that wait to be planned and have
-// no job any more that would.
+// ListGivenUpRuns returns the runs over loans that wait to be planned and have no job
+// any more that would.
 func (q *Queries) ListGivenUpRuns(ctx context.Context) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, listGivenUpRuns)
 	if err != nil {
@@ -299,7 +343,7 @@ func (q *Queries) ListLoansToClose(ctx context.Context, arg ListLoansToClosePara
 }
 
 const listRuns = `-- name: ListRuns :many
-SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings FROM runs WHERE id < $1 ORDER BY id DESC LIMIT $2
+SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on FROM runs WHERE id < $1 ORDER BY id DESC LIMIT $2
 `
 
 // ListRuns returns runs, the latest first, before the given id, at most
@@ -329,6 +373,7 @@ func (q *Queries) ListRuns(ctx context.Context, beforeID uuid.UUID, rowLimit int
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.Findings,
+			&i.DueMonthOn,
 		); err != nil {
 			return nil, err
 		}
@@ -341,7 +386,7 @@ func (q *Queries) ListRuns(ctx context.Context, beforeID uuid.UUID, rowLimit int
 }
 
 const lockLoansToClose = `-- name: LockLoansToClose :many
-SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents FROM loans
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant FROM loans
 WHERE id BETWEEN $1 AND $2 AND status = 'active' AND as_of_on < $3
 ORDER BY id
 FOR NO KEY UPDATE
@@ -413,6 +458,12 @@ func (q *Queries) LockLoansToClose(ctx context.Context, arg LockLoansToClosePara
 			&i.ShortPayoffPolicy,
 			&i.PaidOffOn,
 			&i.EscrowAdvanceCents,
+			&i.EscrowYearStartsOn,
+			&i.EscrowCushionMonths,
+			&i.EscrowCushionSource,
+			&i.InForeclosure,
+			&i.InBankruptcy,
+			&i.Vacant,
 		); err != nil {
 			return nil, err
 		}
@@ -425,7 +476,7 @@ func (q *Queries) LockLoansToClose(ctx context.Context, arg LockLoansToClosePara
 }
 
 const lockRunChunk = `-- name: LockRunChunk :one
-SELECT c.last_loan_id, c.loans, r.as_of_on, now()::timestamptz AS posted_at
+SELECT c.last_loan_id, c.loans, r.kind, r.as_of_on, now()::timestamptz AS posted_at
 FROM run_chunks c
 JOIN runs r ON r.id = c.run_id
 WHERE c.run_id = $1 AND c.first_loan_id = $2 AND c.finished_at IS NULL
@@ -435,6 +486,7 @@ FOR NO KEY UPDATE OF c
 type LockRunChunkRow struct {
 	LastLoanID int64
 	Loans      int64
+	Kind       RunKind
 	AsOfOn     mortgage.Date
 	PostedAt   time.Time
 }
@@ -447,6 +499,7 @@ func (q *Queries) LockRunChunk(ctx context.Context, runID uuid.UUID, firstLoanID
 	err := row.Scan(
 		&i.LastLoanID,
 		&i.Loans,
+		&i.Kind,
 		&i.AsOfOn,
 		&i.PostedAt,
 	)
@@ -454,7 +507,7 @@ func (q *Queries) LockRunChunk(ctx context.Context, runID uuid.UUID, firstLoanID
 }
 
 const lockRunToPlan = `-- name: LockRunToPlan :one
-SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings FROM runs WHERE id = $1 AND status = 'requested' FOR NO KEY UPDATE
+SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on FROM runs WHERE id = $1 AND status = 'requested' FOR NO KEY UPDATE
 `
 
 // LockRunToPlan locks a run that was requested and not yet cut into chunks. It
@@ -478,6 +531,7 @@ func (q *Queries) LockRunToPlan(ctx context.Context, id uuid.UUID) (Run, error) 
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.Findings,
+		&i.DueMonthOn,
 	)
 	return i, err
 }

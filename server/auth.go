@@ -38,6 +38,14 @@ const (
 	ScopeHousekeepingRun = "housekeeping:run"
 	// ScopeSelf is everybody's who is logged in.
 	ScopeSelf = "self"
+
+	ScopeEscrowRead     = "escrow:read"
+	ScopeEscrowWrite    = "escrow:write"
+	ScopeEscrowDisburse = "escrow:disburse"
+	ScopeEscrowPayees   = "escrow:payees"
+	ScopeEscrowAnalyze  = "escrow:analyze"
+	ScopeEscrowPolicy   = "escrow:policy"
+	ScopeEscrowDeliver  = "escrow:deliver"
 )
 
 // Scopes lists every scope, with what it allows.
@@ -58,6 +66,14 @@ var Scopes = map[string]string{
 	ScopeHousekeepingRun: "Delete ended sessions and old login attempts.",
 	ScopeSelf: "Read and end one's own sessions, change one's own password, and make, list and revoke " +
 		"one's own tokens.",
+
+	ScopeEscrowRead:     "Read escrow lines, bills, analyses, statements and disbursements.",
+	ScopeEscrowWrite:    "Add and change escrow lines and bills, and release bills that are held.",
+	ScopeEscrowDisburse: "Pay bills from escrow, write and download payment files, and say what arrived or came back.",
+	ScopeEscrowPayees:   "Say where payees are paid, and by what policy.",
+	ScopeEscrowAnalyze:  "Analyze escrow accounts, which changes payments.",
+	ScopeEscrowPolicy:   "Set the policy that escrow analyses follow.",
+	ScopeEscrowDeliver:  "Record that escrow statements were delivered.",
 }
 
 // tokenTable is what authentication needs of the table of tokens.

@@ -21,6 +21,8 @@ type boarding struct {
 	Property    property     `json:"property"`
 	EscrowLines []escrowLine `json:"escrow_lines,omitzero" maxItems:"50"`
 
+	EscrowSettings *escrowSettings `json:"escrow_settings,omitzero" nullable:"false"`
+
 	OriginalPrincipalCents    mortgage.Cents             `json:"original_principal_cents" minimum:"1" maximum:"100000000000"`
 	RatePpm                   mortgage.Rate              `json:"rate_ppm" minimum:"0" maximum:"1000000" doc:"Annual interest in millionths: 68750 is 6.875 %."`
 	PrincipalAndInterestCents mortgage.Cents             `json:"principal_and_interest_cents" minimum:"1" maximum:"100000000000" doc:"From the note; never recomputed."`
@@ -180,6 +182,12 @@ func checkBoarding(b *boarding, arg *queries.InsertLoanParams) error {
 	if !daily && b.AccruedInterestCents != 0 {
 		wrong("/accrued_interest_cents", "goes with daily_simple_365, and only with it")
 	}
+	for i := range b.EscrowLines {
+		faults = append(faults, b.EscrowLines[i].check(fmt.Sprintf("/escrow_lines/%d", i))...)
+	}
+	if b.EscrowSettings != nil {
+		faults = append(faults, b.EscrowSettings.check("/escrow_settings", arg.DueDay)...)
+	}
 	if err := checkTerms(b, arg, wrong); err != nil {
 		return err
 	}
@@ -251,16 +259,23 @@ func insertLoan(
 			return row, fmt.Errorf("insert loan borrower: %w", err)
 		}
 	}
-	for _, e := range b.EscrowLines {
-		_, err := q.InsertEscrowLine(ctx, queries.InsertEscrowLineParams{
-			LoanID: row.ID, Kind: e.Kind, Payee: e.Payee, AmountCents: e.AmountCents,
-			EveryMonths: e.EveryMonths, NextDueOn: e.NextDueOn.Date,
-		})
-		if err != nil {
-			return row, fmt.Errorf("insert escrow line: %w", err)
+	return row, insertEscrow(ctx, q, row.ID, b)
+}
+
+// insertEscrow stores what is known of the loan's escrow account.
+func insertEscrow(ctx context.Context, q *queries.Queries, loan int64, b *boarding) error {
+	for i := range b.EscrowLines {
+		if _, err := q.InsertEscrowLine(ctx, b.EscrowLines[i].insertParams(loan)); err != nil {
+			return fmt.Errorf("insert escrow line: %w", err)
 		}
 	}
-	return row, nil
+	if b.EscrowSettings == nil {
+		return nil
+	}
+	if _, err := q.MarkEscrowSettings(ctx, b.EscrowSettings.params(loan)); err != nil {
+		return fmt.Errorf("set escrow settings: %w", err)
+	}
+	return nil
 }
 
 // openBooks writes the loan's first transaction, its opening balances.

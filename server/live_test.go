@@ -240,6 +240,12 @@ func TestEnumerationsAreTheDatabases(t *testing.T) {
 		{"BatchItem", "status", "payment_batch_item_status"},
 		{"Run", "kind", "run_kind"},
 		{"Run", "status", "run_status"},
+		{"EscrowBill", "status", "escrow_bill_status"},
+		{"Disbursement", "kind", "escrow_disbursement_kind"},
+		{"Disbursement", "status", "escrow_disbursement_status"},
+		{"EscrowReturn", "status", "escrow_return_status"},
+		{"EscrowStatement", "kind", "escrow_analysis_kind"},
+		{"Disclosure", "kind", "escrow_analysis_kind"},
 	} {
 		var enum []string
 		for _, v := range schemas[place.schema].Properties[place.property].Enum {

@@ -50,7 +50,7 @@ type loan struct {
 
 	Borrowers   []borrower   `json:"borrowers,omitzero"`
 	Property    *property    `json:"property,omitzero"`
-	EscrowLines []escrowLine `json:"escrow_lines,omitzero"`
+	EscrowLines []storedLine `json:"escrow_lines,omitzero" doc:"Those that have not ended."`
 }
 
 // lateCharge is the note's rule for late charges.
@@ -88,15 +88,6 @@ type property struct {
 	City       string `json:"city" minLength:"1" maxLength:"100"`
 	State      string `json:"state" maxLength:"2" pattern:"^[A-Z]{2}$" patternDescription:"a state's two capital letters" example:"CA"`
 	PostalCode string `json:"postal_code" maxLength:"10" pattern:"^[0-9]{5}(-[0-9]{4})?$" patternDescription:"a ZIP code of 5 or 5+4 digits" example:"90001"`
-}
-
-// escrowLine is a bill that escrow pays.
-type escrowLine struct {
-	Kind        queries.EscrowLineKind `json:"kind" enum:"county_tax,city_tax,school_tax,hazard_insurance,flood_insurance,wind_insurance,mortgage_insurance,hoa"`
-	Payee       string                 `json:"payee" minLength:"1" maxLength:"200"`
-	AmountCents mortgage.Cents         `json:"amount_cents" minimum:"1" maximum:"10000000000" doc:"Of one bill."`
-	EveryMonths int16                  `json:"every_months" minimum:"1" maximum:"60"`
-	NextDueOn   date                   `json:"next_due_on"`
 }
 
 // escrowRefundDueOn returns by when the escrow of a loan that is paid off goes

@@ -151,11 +151,9 @@ func (s *Server) addParties(ctx context.Context, l *loan, row queries.Loan) erro
 	if err != nil {
 		return fmt.Errorf("list escrow lines: %w", err)
 	}
-	l.EscrowLines = []escrowLine{}
-	for _, e := range lines {
-		l.EscrowLines = append(l.EscrowLines, escrowLine{
-			Kind: e.Kind, Payee: e.Payee, AmountCents: e.AmountCents, EveryMonths: e.EveryMonths, NextDueOn: date{e.NextDueOn},
-		})
+	l.EscrowLines = []storedLine{}
+	for i := range lines {
+		l.EscrowLines = append(l.EscrowLines, storedLineOf(&lines[i]))
 	}
 	return nil
 }

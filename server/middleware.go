@@ -30,6 +30,7 @@ const (
 // one goroutine.
 type request struct {
 	id        string
+	accept    string // the header Accept, for what has several forms
 	principal *Principal
 	told      bool  // where it succeeds, an event of its own tells of it
 	cause     error // why the answer is a problem, where that is not the client's business
@@ -48,7 +49,7 @@ func requestOf(ctx context.Context) *request {
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
-		req := &request{id: requestID(r.Header.Get("X-Request-Id"))}
+		req := &request{id: requestID(r.Header.Get("X-Request-Id")), accept: r.Header.Get("Accept")}
 		answer := &answering{
 			WrapResponseWriter: middleware.NewWrapResponseWriter(w, r.ProtoMajor),
 			tell:               func(status int) { s.events.observe(r, req, status, false) },
@@ -195,8 +196,9 @@ func checkTarget(next http.Handler) http.Handler {
 			writeProblem(w, r, p)
 			return
 		}
-		// There is one representation of everything; whoever accepts something
-		// else gets it all the same (RFC 9110, 12.4.1).
+		// There is one representation of nearly everything; whoever accepts something
+		// else gets it all the same (RFC 9110, 12.4.1). What has several looks at what
+		// observe has kept.
 		r.Header.Del("Accept")
 		next.ServeHTTP(w, r)
 	})

@@ -18,22 +18,24 @@ type kind struct {
 }
 
 var (
-	kindMalformed        = kind{"malformed", "The request cannot be read", http.StatusBadRequest}
-	kindKeyMissing       = kind{"key-missing", "An idempotency key is needed", http.StatusBadRequest}
-	kindUnauthenticated  = kind{"unauthenticated", "Authentication is needed", http.StatusUnauthorized}
-	kindForbidden        = kind{"forbidden", "Not allowed", http.StatusForbidden}
-	kindOwnRequest       = kind{"own-request", "Another principal must decide", http.StatusForbidden}
-	kindNotFound         = kind{"not-found", "Not found", http.StatusNotFound}
-	kindMethodNotAllowed = kind{"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed}
-	kindTimeout          = kind{"timeout", "The request took too long to arrive", http.StatusRequestTimeout}
-	kindConflict         = kind{"conflict", "Conflict", http.StatusConflict}
-	kindTooLarge         = kind{"too-large", "The request is too large", http.StatusRequestEntityTooLarge}
-	kindMediaType        = kind{"media-type", "Media type not supported", http.StatusUnsupportedMediaType}
-	kindInvalid          = kind{"invalid", "The request is not valid", http.StatusUnprocessableEntity}
-	kindKeyReused        = kind{"key-reused", "The idempotency key was used before", http.StatusUnprocessableEntity}
-	kindInternal         = kind{"internal", "Internal error", http.StatusInternalServerError}
-	kindRateLimited      = kind{"rate-limited", "Too many attempts", http.StatusTooManyRequests}
-	kindUnavailable      = kind{"unavailable", "Temporarily unavailable", http.StatusServiceUnavailable}
+	kindMalformed          = kind{"malformed", "The request cannot be read", http.StatusBadRequest}
+	kindKeyMissing         = kind{"key-missing", "An idempotency key is needed", http.StatusBadRequest}
+	kindUnauthenticated    = kind{"unauthenticated", "Authentication is needed", http.StatusUnauthorized}
+	kindForbidden          = kind{"forbidden", "Not allowed", http.StatusForbidden}
+	kindOwnRequest         = kind{"own-request", "Another principal must decide", http.StatusForbidden}
+	kindNotFound           = kind{"not-found", "Not found", http.StatusNotFound}
+	kindMethodNotAllowed   = kind{"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed}
+	kindTimeout            = kind{"timeout", "The request took too long to arrive", http.StatusRequestTimeout}
+	kindConflict           = kind{"conflict", "Conflict", http.StatusConflict}
+	kindTooLarge           = kind{"too-large", "The request is too large", http.StatusRequestEntityTooLarge}
+	kindMediaType          = kind{"media-type", "Media type not supported", http.StatusUnsupportedMediaType}
+	kindInvalid            = kind{"invalid", "The request is not valid", http.StatusUnprocessableEntity}
+	kindKeyReused          = kind{"key-reused", "The idempotency key was used before", http.StatusUnprocessableEntity}
+	kindInternal           = kind{"internal", "Internal error", http.StatusInternalServerError}
+	kindRateLimited        = kind{"rate-limited", "Too many attempts", http.StatusTooManyRequests}
+	kindUnavailable        = kind{"unavailable", "Temporarily unavailable", http.StatusServiceUnavailable}
+	kindPreconditionFailed = kind{"precondition-failed", "It has changed", http.StatusPreconditionFailed}
+	kindPreconditionNeeded = kind{"precondition-needed", "An ETag is needed", http.StatusPreconditionRequired}
 )
 
 // retryAfterSeconds is what a 503 asks for: long enough for a failover's first

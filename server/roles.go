@@ -6,7 +6,7 @@ import "slices"
 const RoleAdmin = "admin"
 
 // reading is what everybody with a role may see of servicing.
-var reading = []string{ScopeLoansRead, ScopePaymentsRead, ScopeRunsRead}
+var reading = []string{ScopeLoansRead, ScopePaymentsRead, ScopeRunsRead, ScopeEscrowRead}
 
 // Roles lists every role of people with the scopes it gives. Whoever asks for a
 // change does not approve it: nobody is operator and approver, which the database
@@ -16,10 +16,13 @@ var Roles = map[string][]string{
 	"viewer": reading,
 	"operator": append([]string{
 		ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite, ScopePaymentsReverse,
+		ScopeEscrowWrite, ScopeEscrowAnalyze, ScopeEscrowDisburse, ScopeEscrowDeliver,
 	}, reading...),
-	"approver": append([]string{ScopeLoansApprove, ScopePaymentsApprove}, reading...),
-	"auditor":  append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
-	RoleAdmin:  {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
+	"approver": append([]string{
+		ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy,
+	}, reading...),
+	"auditor": append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
+	RoleAdmin: {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
 }
 
 // scopesOf returns what somebody with the roles may do.

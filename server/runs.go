@@ -33,22 +33,24 @@ func (s *Server) routeRuns() {
 // as the API shows it.
 type run struct {
 	RunID       uuid.UUID         `json:"run_id" format:"uuid"`
-	Kind        queries.RunKind   `json:"kind" enum:"close_day,clean_up_sessions,prune_login_attempts"`
+	Kind        queries.RunKind   `json:"kind" enum:"close_day,analyze_escrow,disburse_escrow,clean_up_sessions,prune_login_attempts"`
 	AsOfOn      date              `json:"as_of_on" doc:"The business date that it speaks for."`
+	DueMonthOn  date              `json:"due_month_on,omitzero" doc:"Of a run of escrow analyses: the month that it is for, where that is not all that are due."`
 	Status      queries.RunStatus `json:"status" enum:"requested,running,finished,failed" doc:"requested: stored, and waiting. running: total is known. finished: all loans are done. failed: over as well, but the loans in findings could not be done, or no loan because the run could not be planned; the next run tries them again."`
 	Total       int64             `json:"total" doc:"Loans it has to look at; 0 while it is requested."`
 	Done        int64             `json:"done" doc:"Loans it has looked at."`
-	Changed     int64             `json:"changed" doc:"Loans that have new transactions."`
+	Changed     int64             `json:"changed" doc:"Loans that have something new: transactions, or an escrow analysis."`
 	FailedCount int64             `json:"failed_count" doc:"Loans that could not be done."`
 	RequestedBy string            `json:"requested_by"`
 	CreatedAt   time.Time         `json:"created_at"`
 	StartedAt   time.Time         `json:"started_at,omitzero"`
 	FinishedAt  time.Time         `json:"finished_at,omitzero"`
 	Purge       *runPurge         `json:"purge,omitzero" nullable:"false" doc:"Of a run that deletes rows, which are what total, done and changed count then; not in lists of runs."`
-	Findings    []runFinding      `json:"findings,omitzero" doc:"The loans that could not be done, about a thousand at most; not in lists of runs."`
+	Findings    []runFinding      `json:"findings,omitzero" doc:"The loans that could not be done, and what else waits for a person, about a thousand at most; not in lists of runs."`
 }
 
-// runFinding is a loan that a run could not do, or why it did none.
+// runFinding is a loan that a run could not do, or about which a person has to know
+// something else, or why a run did none.
 type runFinding struct {
 	LoanID int64  `json:"loan_id,omitzero" doc:"Left out where the run could not be planned."`
 	Detail string `json:"detail"`
@@ -58,7 +60,8 @@ type runFinding struct {
 // of it since: a repeated request gets the same bytes.
 func requestedRun(r queries.Run) run {
 	return run{
-		RunID: r.ID, Kind: r.Kind, AsOfOn: date{r.AsOfOn}, Status: queries.RunStatusRequested,
+		RunID: r.ID, Kind: r.Kind, AsOfOn: date{r.AsOfOn}, DueMonthOn: date{r.DueMonthOn},
+		Status:      queries.RunStatusRequested,
 		RequestedBy: r.RequestedBy, CreatedAt: r.CreatedAt.UTC(),
 	}
 }

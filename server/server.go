@@ -75,9 +75,11 @@ type Server struct {
 	batches   *waiters // for batches to be finished
 	uploads   chan struct{}
 	runs      *waiters // for runs to be over
+	analyses  *waiters // for escrow analyses to be finished or rejected
 
-	reversalApproval bool // Reversals wait for another principal.
-	changeApproval   bool // So do changes of loans.
+	reversalApproval bool     // Reversals wait for another principal.
+	changeApproval   bool     // So do changes of loans.
+	escrowReturns    *waiters // for returned disbursements to be booked back
 
 	router   *chi.Mux
 	api      huma.API
@@ -117,6 +119,18 @@ func New(o Options) (*Server, error) {
 	s.routeDayCloses()
 	s.routePurges()
 	s.routeRuns()
+	s.escrowReturns = newWaiters(q.ListFinishedEscrowReturns, o.Log)
+	s.routeEscrowBills()
+	s.routeEscrowDisbursements()
+	s.routeEscrowFiles()
+	s.routeEscrowPayees()
+	s.routeEscrowLines()
+	s.routeEscrowSettings()
+	s.routeEscrowPolicy()
+	s.analyses = newWaiters(q.ListFinishedEscrowAnalyses, o.Log)
+	s.routeEscrowAnalyses()
+	s.routeEscrowRuns()
+	s.routeEscrowStatements()
 	return s, s.routeDocs()
 }
 
@@ -179,6 +193,12 @@ func (s *Server) StopWaiting() {
 	}
 	if s.runs != nil {
 		s.runs.close()
+	}
+	if s.escrowReturns != nil {
+		s.escrowReturns.close()
+	}
+	if s.analyses != nil {
+		s.analyses.close()
 	}
 }
 

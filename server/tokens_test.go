@@ -82,10 +82,10 @@ func TestTokensGiveNothingNew(t *testing.T) {
 	t.Parallel()
 
 	l, by := team(t)
-	money := []string{
-		"loans:read", "loans:write", "loans:change", "loans:close", "loans:approve", "payments:read", "payments:write",
-		"payments:reverse", "payments:approve",
-	}
+	money := slices.Concat(server.Roles["operator"], server.Roles["approver"])
+	money = slices.DeleteFunc(money, func(scope string) bool {
+		return slices.Contains(server.Roles["admin"], scope)
+	})
 	for _, scope := range money {
 		// His own, an operator's, an approver's.
 		for _, owner := range []string{"", `,"user_id":4`, `,"user_id":2`, `,"user_id":3`} {

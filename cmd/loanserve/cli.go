@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -53,7 +54,26 @@ type processFlags struct {
 	StopTimeout      time.Duration `default:"30s" placeholder:"DURATION" setting:"LOANSERVE_STOP_TIMEOUT" help:"How long requests and jobs may take to finish after SIGTERM before they are cut off; 30s otherwise."`
 	SessionGrace     lifetime      `default:"24h" placeholder:"DURATION" setting:"LOANSERVE_SESSION_GRACE" help:"How long sessions that have ended are kept before workers delete them; 24h otherwise."`
 	AttemptRetention retention     `default:"90d" placeholder:"DURATION" setting:"LOANSERVE_LOGIN_ATTEMPT_RETENTION" help:"How long attempts to log in are kept before workers delete them, at least 24h; 90d otherwise."`
+	Servicer         servicerFlags `embed:"" prefix:"servicer-"`
 	DrainDelay       time.Duration `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
+}
+
+// servicerFlags say who sends the statements that borrowers get.
+type servicerFlags struct {
+	Name    statementText `placeholder:"NAME" setting:"LOANSERVE_SERVICER_NAME" help:"Who sends statements to borrowers. Without it this process makes none, and leaves them to others."`
+	Address statementText `placeholder:"ADDRESS" setting:"LOANSERVE_SERVICER_ADDRESS" help:"Where borrowers write to, in one line; needed with the name."`
+	Phone   statementText `placeholder:"NUMBER" setting:"LOANSERVE_SERVICER_PHONE" help:"Where borrowers call; needed with the name."`
+}
+
+var errServicer = errors.New("--servicer-name, --servicer-address, --servicer-phone: give all of them, or none")
+
+// Validate implements kong.Validatable, for the commands that have these flags.
+func (f *processFlags) Validate() error {
+	s := f.Servicer
+	if (s.Name == "") != (s.Address == "") || (s.Name == "") != (s.Phone == "") {
+		return errServicer
+	}
+	return nil
 }
 
 const description = `LoanServe services mortgage loans: HTTP clients submit requests, workers

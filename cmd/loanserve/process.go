@@ -16,6 +16,7 @@ import (
 
 	"loanserve/internal/database"
 	"loanserve/internal/localday"
+	"loanserve/internal/statement"
 	"loanserve/jobs"
 	"loanserve/migrations"
 	"loanserve/server"
@@ -39,6 +40,7 @@ type processOptions struct {
 	closeDayAt  closeHour     // of the workers
 	// housekeeping is how long what is purged by itself stays; nil purges nothing.
 	housekeeping *jobs.Housekeeping
+	servicer     statement.Servicer
 	stopTimeout  time.Duration
 	drainDelay   time.Duration
 	log          *slog.Logger
@@ -78,7 +80,8 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 	}
 	p.registry = newRegistry(p.pool)
 	p.metrics = jobs.NewMetrics(p.registry, p.log)
-	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log))
+	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log), jobs.NewEscrowCollector(p.pool, p.log),
+		jobs.NewStatementCollector(p.pool, p.log))
 	if err := p.startAdmin(ctx); err != nil {
 		return nil, err
 	}
@@ -158,8 +161,11 @@ func (p *process) startWorker(ctx context.Context) error {
 	if p.workers == 0 {
 		return nil
 	}
+	if p.servicer.Name == "" {
+		p.log.LogAttrs(ctx, slog.LevelWarn, "no servicer is named: this process makes no statements for borrowers")
+	}
 	worker, err := jobs.NewWorker(p.pool, jobs.Config{
-		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Metrics: p.metrics, Log: p.log,
+		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Servicer: p.servicer, Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {
 		return err

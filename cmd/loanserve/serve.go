@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"loanserve/internal/localday"
+	"loanserve/internal/statement"
 	"loanserve/jobs"
 	"loanserve/server"
 )
@@ -36,7 +37,7 @@ func (s *serveCommand) Validate() error {
 	if (s.OIDCIssuer == "") != (s.OIDCAudience == "") || s.OIDCIssuer == "" && s.OIDCKeysURL != "" {
 		return errOIDC
 	}
-	return nil
+	return s.processFlags.Validate()
 }
 
 // Run implements the command.
@@ -65,7 +66,7 @@ func (w *workCommand) Validate() error {
 	if w.Workers == 0 {
 		return errNoWorkers
 	}
-	return nil
+	return w.processFlags.Validate()
 }
 
 // Run implements the command.
@@ -84,6 +85,9 @@ func (f *processFlags) options(log *slog.Logger) processOptions {
 		},
 		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,
 		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
+		servicer: statement.Servicer{
+			Name: string(f.Servicer.Name), Address: string(f.Servicer.Address), Phone: string(f.Servicer.Phone),
+		},
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"loanserve/internal/database"
 	"loanserve/internal/localday"
@@ -217,5 +219,21 @@ func (l *lifetime) UnmarshalText(text []byte) error {
 		return errors.New("must be a duration such as 90d or 12h, of at most ten years")
 	}
 	*l = lifetime(d)
+	return nil
+}
+
+// statementText is something that stands on a statement, in one line.
+type statementText string
+
+var errStatementText = errors.New("must be 1 to 200 characters in one line")
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *statementText) UnmarshalText(text []byte) error {
+	value := strings.TrimSpace(string(text))
+	if n := utf8.RuneCountInString(value); n < 1 || n > 200 || !utf8.ValidString(value) ||
+		strings.ContainsFunc(value, unicode.IsControl) {
+		return errStatementText
+	}
+	*s = statementText(value)
 	return nil
 }

@@ -29,6 +29,7 @@ type options struct {
 	profiles string // directory for profiles of the program under load; "" for none
 
 	purgeRows int
+	analyses  int
 }
 
 func main() {
@@ -41,6 +42,7 @@ func main() {
 	flag.IntVar(&o.conns, "connections", 64, "HTTP connections")
 	flag.IntVar(&o.purgeRows, "purge-rows", 400_000, "sessions, and login attempts, of which half are purged; 0 for none")
 	flag.StringVar(&o.only, "only", "", "measure only pairs whose path has this in its name")
+	flag.IntVar(&o.analyses, "analyses", 10_000, "escrow analyses in each measurement")
 	flag.StringVar(&o.profiles, "profiles", "", "leave CPU and allocation profiles of HTTP intake and of files here")
 	flag.Parse()
 

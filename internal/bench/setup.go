@@ -27,6 +27,8 @@ type bench struct {
 	api    *api
 	stored float64 // items a second, of the file that was posted last
 	close  func()
+
+	escrowSets int // boarded until now
 }
 
 // measurement returns how many payments a second went its way.
@@ -47,6 +49,9 @@ func (b *bench) measurements() []measurement {
 		{filePosted, b.filePosted},
 		{fileStored, b.fileStored},
 		{fileToBooks, b.fileToBooks},
+		{escrowRaw, b.escrowRaw},
+		{escrowPure, b.escrowPure},
+		{escrowRun, b.escrowRun},
 	}
 }
 
@@ -181,9 +186,9 @@ func (b *bench) each(ctx context.Context, statements ...string) error {
 func (b *bench) checkBooks(ctx context.Context) error {
 	var broken, unreconciled int
 	err := b.pool.QueryRow(ctx, `SELECT
-  (SELECT count(*) FROM broken_seals WHERE loan_id <= $1),
-  (SELECT count(*) FROM unreconciled_loans WHERE loan_id <= $1)`,
-		b.loans/2).Scan(&broken, &unreconciled)
+  (SELECT count(*) FROM broken_seals WHERE loan_id <= $1 OR loan_id > $2),
+  (SELECT count(*) FROM unreconciled_loans WHERE loan_id <= $1 OR loan_id > $2)`,
+		b.loans/2, b.loans).Scan(&broken, &unreconciled)
 	if err != nil {
 		return fmt.Errorf("check the books: %w", err)
 	}

@@ -31,6 +31,9 @@ const (
 	fileStored  = "items of a file stored over HTTP"
 	filePosted  = "items of a file, stored to posted"
 	fileToBooks = "items of a file, HTTP to posted"
+	escrowRaw   = "the same rows read and written, raw"
+	escrowPure  = "the arithmetic alone, one core"
+	escrowRun   = "escrow analyses, portfolio run"
 )
 
 // pairs returns those whose path has the text in its name.
@@ -42,6 +45,8 @@ func pairs(only string) []pair {
 		{path: fileStored, limit: rawCopy},
 		{path: filePosted, limit: rawSets},
 		{path: fileToBooks, limit: rawSets},
+		{path: escrowRun, limit: escrowRaw},
+		{path: escrowRun, limit: escrowPure},
 	}
 	return slices.DeleteFunc(all, func(p pair) bool { return !strings.Contains(p.path, only) })
 }

@@ -35,6 +35,7 @@ func TestProgram(t *testing.T) {
 		"crash":       testCrash,
 		"audit crash": testAuditCrash,
 		"file crash":  testFileCrash,
+		"escrow":      testEscrowCrash,
 		"idempotency": testIdempotency,
 		"hostile":     testHostile,
 		"regz":        testRegZ,
@@ -42,6 +43,7 @@ func TestProgram(t *testing.T) {
 		"reversals":   testReversalCrash,
 		"provider":    testProviderIsAway,
 		"schedule":    testClosesDays,
+		"disburse":    testDisburse,
 		"migrations":  testRefusesPendingMigrations,
 	} {
 		t.Run(name, func(t *testing.T) {

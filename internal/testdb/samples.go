@@ -254,15 +254,17 @@ func EscrowLine(
 	arg := queries.InsertEscrowLineParams{
 		LoanID: loan.ID, Kind: queries.EscrowLineKindCountyTax, Payee: "Sangamon County",
 		AmountCents: 1_800_00, EveryMonths: 6, NextDueOn: Date("2026-06-01"),
+		KnownCents: nil, Comparable: false, NextDiscountOn: 0, NextPenaltyOn: 0, DiscountCents: 0, EndsOn: 0,
+		LastPaidOn: 0, OutsideCushion: false,
 	}
 	for _, edit := range edits {
 		edit(&arg)
 	}
-	id, err := queries.New(db).InsertEscrowLine(t.Context(), arg)
+	line, err := queries.New(db).InsertEscrowLine(t.Context(), arg)
 	if err != nil {
 		t.Fatalf("testdb: insert escrow line: %v", err)
 	}
-	return id
+	return line.ID
 }
 
 // Document stores a small document of the loan, and returns the id.
