@@ -174,28 +174,39 @@ func storeStatement(
 	return nil
 }
 
-// makeStatements asks for the statements of analyses, in the transaction that
-// finishes them.
+// makeStatements asks for the statements of analyses, in the transaction that makes
+// these: nobody else can have asked already, so that the jobs are copied into the queue.
 func makeStatements(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], analyses []uuid.UUID) error {
 	if len(analyses) == 0 {
 		return nil
 	}
-	params := make([]river.InsertManyParams, len(analyses))
-	for i, id := range analyses {
-		params[i] = river.InsertManyParams{Args: MakeEscrowStatementArgs{AnalysisID: id}, InsertOpts: nil}
-	}
-	if _, err := client.InsertManyTx(ctx, tx, params); err != nil {
+	if _, err := client.InsertManyFastTx(ctx, tx, statementJobs(analyses)); err != nil {
 		return fmt.Errorf("enqueue statements: %w", err)
 	}
 	return nil
 }
 
+func statementJobs(analyses []uuid.UUID) []river.InsertManyParams {
+	params := make([]river.InsertManyParams, len(analyses))
+	for i, id := range analyses {
+		params[i] = river.InsertManyParams{Args: MakeEscrowStatementArgs{AnalysisID: id}, InsertOpts: nil}
+	}
+	return params
+}
+
 // makeOwedStatements asks for those statements that are owed and were not made,
-// whatever has become of the jobs that were to make them.
+// whatever has become of the jobs that were to make them. Where one still waits, no
+// other is enqueued.
 func makeOwedStatements(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx]) error {
 	ids, err := queries.New(tx).ListEscrowStatementsToMake(ctx, owedStatements)
 	if err != nil {
 		return fmt.Errorf("list statements to make: %w", err)
 	}
-	return makeStatements(ctx, tx, client, ids)
+	if len(ids) == 0 {
+		return nil
+	}
+	if _, err := client.InsertManyTx(ctx, tx, statementJobs(ids)); err != nil {
+		return fmt.Errorf("enqueue owed statements: %w", err)
+	}
+	return nil
 }

@@ -32,12 +32,21 @@ WHERE loan_id = @loan_id AND id < @before_id
 ORDER BY id DESC
 LIMIT @row_limit;
 
--- ListLoanChangesByStatus returns the changes of all loans with the status, the
--- latest first, before the given id, at most row_limit of them.
+-- ListPostedLoanChanges returns the changes of all loans that count, the latest
+-- first, before the given id, at most row_limit of them.
 --
--- name: ListLoanChangesByStatus :many
+-- name: ListPostedLoanChanges :many
 SELECT * FROM loan_changes
-WHERE status = @status AND id < @before_id
+WHERE status = 'posted' AND id < @before_id
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- ListOtherLoanChanges returns the changes of all loans with a status other than that,
+-- the latest first, before the given id, at most row_limit of them.
+--
+-- name: ListOtherLoanChanges :many
+SELECT * FROM loan_changes
+WHERE status = @status AND status <> 'posted' AND id < @before_id
 ORDER BY id DESC
 LIMIT @row_limit;
 

@@ -255,23 +255,74 @@ func (q *Queries) ListLoanChanges(ctx context.Context, arg ListLoanChangesParams
 	return items, nil
 }
 
-const listLoanChangesByStatus = `-- name: ListLoanChangesByStatus :many
+const listOtherLoanChanges = `-- name: ListOtherLoanChanges :many
 SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, approval_required, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes
-WHERE status = $1 AND id < $2
+WHERE status = $1 AND status <> 'posted' AND id < $2
 ORDER BY id DESC
 LIMIT $3
 `
 
-type ListLoanChangesByStatusParams struct {
+type ListOtherLoanChangesParams struct {
 	Status   LoanChangeStatus
 	BeforeID uuid.UUID
 	RowLimit int32
 }
 
-// ListLoanChangesByStatus returns the changes of all loans with the status, the
-// latest first, before the given id, at most row_limit of them.
-func (q *Queries) ListLoanChangesByStatus(ctx context.Context, arg ListLoanChangesByStatusParams) ([]LoanChange, error) {
-	rows, err := q.db.Query(ctx, listLoanChangesByStatus, arg.Status, arg.BeforeID, arg.RowLimit)
+// ListOtherLoanChanges returns the changes of all loans with a status other than that,
+// the latest first, before the given id, at most row_limit of them.
+func (q *Queries) ListOtherLoanChanges(ctx context.Context, arg ListOtherLoanChangesParams) ([]LoanChange, error) {
+	rows, err := q.db.Query(ctx, listOtherLoanChanges, arg.Status, arg.BeforeID, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LoanChange{}
+	for rows.Next() {
+		var i LoanChange
+		if err := rows.Scan(
+			&i.ID,
+			&i.LoanID,
+			&i.Kind,
+			&i.Status,
+			&i.DueOn,
+			&i.IndexPpm,
+			&i.RatePpm,
+			&i.PrincipalAndInterestCents,
+			&i.EscrowPaymentCents,
+			&i.Reason,
+			&i.Refusal,
+			&i.RequestedBy,
+			&i.IdempotencyKey,
+			&i.RequestHash,
+			&i.CreatedAt,
+			&i.ApprovalRequired,
+			&i.DecidedBy,
+			&i.DecidedAt,
+			&i.DecisionNote,
+			&i.PostedAt,
+			&i.PostedSeq,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listPostedLoanChanges = `-- name: ListPostedLoanChanges :many
+SELECT id, loan_id, kind, status, due_on, index_ppm, rate_ppm, principal_and_interest_cents, escrow_payment_cents, reason, refusal, requested_by, idempotency_key, request_hash, created_at, approval_required, decided_by, decided_at, decision_note, posted_at, posted_seq FROM loan_changes
+WHERE status = 'posted' AND id < $1
+ORDER BY id DESC
+LIMIT $2
+`
+
+// ListPostedLoanChanges returns the changes of all loans that count, the latest
+// first, before the given id, at most row_limit of them.
+func (q *Queries) ListPostedLoanChanges(ctx context.Context, beforeID uuid.UUID, rowLimit int32) ([]LoanChange, error) {
+	rows, err := q.db.Query(ctx, listPostedLoanChanges, beforeID, rowLimit)
 	if err != nil {
 		return nil, err
 	}

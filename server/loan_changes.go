@@ -212,9 +212,14 @@ func (s *Server) listLoanChangesByStatus(
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.q.ListLoanChangesByStatus(ctx, queries.ListLoanChangesByStatusParams{
-		Status: in.Status, BeforeID: before, RowLimit: in.Limit + 1,
-	})
+	var rows []queries.LoanChange
+	if in.Status == queries.LoanChangeStatusPosted { // Nearly all are, and no index finds those by status.
+		rows, err = s.q.ListPostedLoanChanges(ctx, before, in.Limit+1)
+	} else {
+		rows, err = s.q.ListOtherLoanChanges(ctx, queries.ListOtherLoanChangesParams{
+			Status: in.Status, BeforeID: before, RowLimit: in.Limit + 1,
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list loan changes: %w", err)
 	}
