@@ -165,7 +165,8 @@ func (p *process) startWorker(ctx context.Context) error {
 		p.log.LogAttrs(ctx, slog.LevelWarn, "no servicer is named: this process makes no statements for borrowers")
 	}
 	worker, err := jobs.NewWorker(p.pool, jobs.Config{
-		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Servicer: p.servicer, Metrics: p.metrics, Log: p.log,
+		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Housekeeping: p.housekeeping, Servicer: p.servicer,
+		Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {
 		return err

@@ -19,7 +19,10 @@ func testClosesDays(t *testing.T, p *program) {
 	var runs answer
 	require.Eventually(t, func() bool {
 		runs = p.mustRequest(serve, http.StatusOK, http.MethodGet, "/v1/runs", "")
-		return strings.Contains(runs.body, `"status":"finished"`)
+		_, closing, found := strings.Cut(runs.body, `"kind":"close_day"`)
+		closing, _, _ = strings.Cut(closing, `"requested_by"`)
+		return found && strings.Contains(closing, `"status":"finished"`) &&
+			strings.Contains(runs.body, `"kind":"clean_up_sessions"`) // Housekeeping is by the clock as well.
 	}, patience, 20*time.Millisecond)
 	require.Contains(t, runs.body, `"requested_by":"schedule"`)
 	zone, err := time.LoadLocation("Pacific/Honolulu")
