@@ -78,9 +78,6 @@ func (z *analyzing) months(asOf, dueMonthOn mortgage.Date) (upTo, only int32) {
 	return only, only
 }
 
-// runCause names a run as what causes something: what it starts is requested by it.
-func runCause(id uuid.UUID) string { return "run:" + id.String() }
-
 // startAnalyses starts the run that analyzes the escrow accounts that fall due on
 // the business date of another run, when that is over and has not started it yet.
 func startAnalyses(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], after uuid.UUID) error {

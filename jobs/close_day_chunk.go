@@ -79,7 +79,7 @@ func closeChunk(ctx context.Context, tx pgx.Tx, args CloseDayChunkArgs) (loansOu
 	if err != nil {
 		return loansOutcome{}, fmt.Errorf("lock loans: %w", err)
 	}
-	c := closing{at: chunk.PostedAt, asOfOn: chunk.AsOfOn, causedBy: "run:" + args.RunID.String()}
+	c := closing{at: chunk.PostedAt, asOfOn: chunk.AsOfOn, causedBy: runCause(args.RunID)}
 	outcome, err := workLoans(rows, func(some []queries.Loan) (loansOutcome, error) { return c.tryLoans(ctx, tx, some) })
 	if err != nil {
 		return loansOutcome{}, err

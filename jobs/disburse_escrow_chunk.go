@@ -76,7 +76,7 @@ func disburseChunk(ctx context.Context, tx pgx.Tx, args DisburseEscrowChunkArgs)
 	}
 	d := disbursing{
 		at: chunk.PostedAt, on: chunk.AsOfOn, upTo: horizon(chunk.AsOfOn, policy),
-		causedBy: "run:" + args.RunID.String(), leadDays: int(policy.LeadDays),
+		causedBy: runCause(args.RunID), leadDays: int(policy.LeadDays),
 		overdue: mortgage.OverduePolicy(policy.Overdue),
 	}
 	rows, err := q.LockLoansToDisburse(ctx, queries.LockLoansToDisburseParams{

@@ -65,6 +65,9 @@ func (p runPlan) plan(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	return nil
 }
 
+// runCause names a run as what causes something: what it starts is requested by it.
+func runCause(id uuid.UUID) string { return "run:" + id.String() }
+
 // startRun stores a run of the kind for the same day as the run that starts it, and
 // its job.
 func startRun(
@@ -75,7 +78,7 @@ func startRun(
 	if err != nil {
 		return fmt.Errorf("make run id: %w", err)
 	}
-	cause := "run:" + by.ID.String()
+	cause := runCause(by.ID)
 	hash := sha256.Sum256([]byte(cause + " " + string(kind)))
 	_, err = queries.New(tx).InsertRun(ctx, queries.InsertRunParams{
 		ID: id, Kind: kind, AsOfOn: by.AsOfOn, RequestedBy: cause, IdempotencyKey: string(kind), RequestHash: hash[:],
