@@ -18,15 +18,7 @@ func readItems(
 	if err != nil {
 		return fmt.Errorf("list escrow lines: %w", err)
 	}
-	paid, err := q.ListEscrowBillsPaidAfter(ctx, ids, accountOn)
-	if err != nil {
-		return fmt.Errorf("list bills paid since: %w", err)
-	}
-	paidSince := make(map[int64]mortgage.Date, len(paid))
-	for _, p := range paid {
-		paidSince[p.LineID] = p.CycleOn
-	}
-	apart, err := q.ListEscrowBillsApart(ctx, ids)
+	apart, err := q.ListEscrowBillsApart(ctx, ids, accountOn)
 	if err != nil {
 		return fmt.Errorf("list bills: %w", err)
 	}
@@ -37,60 +29,76 @@ func readItems(
 	}
 	for i := range lines {
 		line := &lines[i]
-		a := byLoan[line.LoanID]
-		if err := a.addLine(line, bills[line.ID], paidSince[line.ID]); err != nil {
+		if err := byLoan[line.LoanID].addLine(line, bills[line.ID]); err != nil {
 			return broken(fmt.Errorf("escrow line %d: %w", line.ID, err))
 		}
 		delete(bills, line.ID)
 	}
 	for i := range apart { // What is left is of lines that have ended.
 		b := &apart[i]
-		if bills[b.EscrowBill.LineID] != nil && b.PaidOn == 0 {
-			byLoan[b.EscrowBill.LoanID].addBill(b)
+		if a := byLoan[b.EscrowBill.LoanID]; bills[b.EscrowBill.LineID] != nil && a.isToCome(b) {
+			a.addBill(b)
 		}
 	}
 	return nil
 }
 
-// addLine adds the bills of a line: those that were left unpaid in cycles that it has
-// left behind, and those that are to come. While the installments of a tax are being
-// paid, the line stands at their cycle, and what is to come of it are those that were
-// not paid on the day of the balance, each on its own day; then comes the next cycle.
-func (a *analysis) addLine(
-	line *queries.EscrowLine, bills []*queries.ListEscrowBillsApartRow, paidSince mortgage.Date,
-) error {
+// isToCome says whether a bill was still to be paid at the end of the day of the
+// balance.
+func (a *analysis) isToCome(b *queries.ListEscrowBillsApartRow) bool {
+	return b.PaidOn == 0 || b.PaidOn > a.accountOn
+}
+
+// addLine adds what is to come of a line: the bills of cycles that it has left behind,
+// where they were not paid on the day of the balance, and from its own cycle on what it
+// expects. While the installments of a tax are being paid, the line stands at their
+// cycle: those that are left come each on its own day, and then the next cycle.
+func (a *analysis) addLine(line *queries.EscrowLine, bills []*queries.ListEscrowBillsApartRow) error {
+	row := *line
 	var current []*queries.ListEscrowBillsApartRow
 	var came mortgage.Cents
 	for _, b := range bills {
-		if loanrow.SameCycle(line, b.EscrowBill.CycleOn, line.NextDueOn) {
+		switch {
+		case loanrow.SameCycle(line, b.EscrowBill.CycleOn, line.NextDueOn):
 			current, came = append(current, b), came+b.EscrowBill.AmountCents
-		} else {
+		case b.PaidOn != 0 && line.EveryMonths > longestShortCycle:
+			backTo(&row, &b.EscrowBill)
+		default:
 			a.addBill(b)
 		}
 	}
-	row := *line
-	one := len(current) == 0 || len(current) == 1 && current[0].PaidOn == 0
-	if !one && line.EveryMonths <= 12 && cyclesSince(line, paidSince) == 0 {
+	single := len(current) == 0 || len(current) == 1 && current[0].PaidOn == 0 // The line says what it says.
+	if !single && line.EveryMonths <= longestShortCycle {
 		var err error
 		if row, err = loanrow.NextCycle(row, came); err != nil {
 			return err
 		}
 		for _, b := range current {
-			if b.PaidOn == 0 || b.PaidOn > a.accountOn {
+			if a.isToCome(b) {
 				a.addBill(b)
 			}
 		}
-		paidSince = 0
-	}
-	bill, err := billOf(&row, paidSince)
-	if err != nil {
-		return err
 	}
 	a.request.Items = withBill(a.request.Items, mortgage.EscrowItem{
 		Kind: mortgage.EscrowItemKind(row.Kind), Payee: row.Payee, EveryMonths: int(row.EveryMonths),
 		OutsideCushion: row.OutsideCushion,
-	}, bill)
+	}, mortgage.EscrowBill{
+		DueOn: row.NextDueOn, DiscountOn: row.NextDiscountOn, PenaltyOn: row.NextPenaltyOn, EndsOn: row.EndsOn,
+		Known: row.KnownCents, Last: row.AmountCents, Comparable: row.Comparable, Discount: row.DiscountCents,
+		LastPaidOn: row.LastPaidOn,
+	})
 	return nil
+}
+
+// longestShortCycle is the months of the longest cycle whose bills a year pays. Those
+// of a longer one are saved for over all of it, so that none of them is counted alone.
+const longestShortCycle = 12
+
+// backTo takes a line back to a bill that was paid since: what it came to is known.
+func backTo(row *queries.EscrowLine, bill *queries.EscrowBill) {
+	row.NextDueOn, row.NextDiscountOn, row.NextPenaltyOn = bill.DueOn, bill.DiscountOn, bill.PenaltyOn
+	row.KnownCents, row.DiscountCents = &bill.AmountCents, bill.DiscountCents
+	row.LastPaidOn = 0 // When the one before that was paid, the line does not say any more.
 }
 
 // addBill adds a bill that comes once. One that was paid after the day of the balance
@@ -110,7 +118,7 @@ func (a *analysis) addBill(b *queries.ListEscrowBillsApartRow) {
 	}
 	bill.EndsOn = bill.DueOn
 	a.request.Items = withBill(a.request.Items, mortgage.EscrowItem{
-		Kind: mortgage.EscrowItemKind(b.Kind), Payee: b.Payee, EveryMonths: min(int(b.EveryMonths), 12),
+		Kind: mortgage.EscrowItemKind(b.Kind), Payee: b.Payee, EveryMonths: min(int(b.EveryMonths), longestShortCycle),
 		OutsideCushion: b.OutsideCushion,
 	}, bill)
 }
@@ -128,44 +136,4 @@ func withBill(items []mortgage.EscrowItem, of mortgage.EscrowItem, bill mortgage
 	}
 	of.Bills = []mortgage.EscrowBill{bill}
 	return append(items, of)
-}
-
-// cyclesSince returns how many cycles a line has left behind that were paid after the
-// day of the balance, of which the first is paidSince.
-func cyclesSince(line *queries.EscrowLine, paidSince mortgage.Date) int {
-	if paidSince == 0 {
-		return 0
-	}
-	every := int(line.EveryMonths)
-	months := mortgage.MonthNumber(line.NextDueOn) - mortgage.MonthNumber(paidSince)
-	return max((months+every/2)/every, 0)
-}
-
-// billOf returns a line's first bill that was not paid on the day of the balance.
-// Where bills were paid since then, of which the first cycle is paidSince, that is an
-// earlier one than the line has now, and what it came to is known.
-func billOf(line *queries.EscrowLine, paidSince mortgage.Date) (mortgage.EscrowBill, error) {
-	bill := mortgage.EscrowBill{
-		DueOn: line.NextDueOn, DiscountOn: line.NextDiscountOn, PenaltyOn: line.NextPenaltyOn, EndsOn: line.EndsOn,
-		Known: line.KnownCents, Last: line.AmountCents, Comparable: line.Comparable, Discount: line.DiscountCents,
-		LastPaidOn: line.LastPaidOn,
-	}
-	cycles := cyclesSince(line, paidSince)
-	if cycles == 0 {
-		return bill, nil
-	}
-	for _, on := range []*mortgage.Date{&bill.DueOn, &bill.DiscountOn, &bill.PenaltyOn} {
-		if *on == 0 {
-			continue
-		}
-		_, _, day := on.Civil()
-		var err error
-		if *on, err = on.AddMonths(-cycles*int(line.EveryMonths), day); err != nil {
-			return bill, err
-		}
-	}
-	amount := line.AmountCents
-	bill.Known, bill.Comparable = &amount, false
-	bill.LastPaidOn = 0 // When the one before that was paid, the line does not say any more.
-	return bill, nil
 }

@@ -38,22 +38,26 @@ func TestReturnedBillsAreStillToCome(t *testing.T) {
 		months         int16 // of the line's cycle
 		days           []string
 		paid, returned string
+		again          string // when it is paid once more, if it is
 		asOf, startOn  string
 	}{
 		"paid and returned since the day of the balance": {
-			12, []string{"2027-03-10"}, "2027-03-10", "2027-03-15", "2027-03-20", "2027-03-01",
+			12, []string{"2027-03-10"}, "2027-03-10", "2027-03-15", "", "2027-03-20", "2027-03-01",
 		},
 		"paid before it and returned since": {
-			12, []string{"2027-03-10"}, "2027-03-10", "2027-03-15", "2027-03-12", "2027-05-01",
+			12, []string{"2027-03-10"}, "2027-03-10", "2027-03-15", "", "2027-03-12", "2027-05-01",
 		},
 		"returned before it": {
-			12, []string{"2027-03-10"}, "2027-03-10", "2027-03-15", "2027-05-20", "2027-06-01",
+			12, []string{"2027-03-10"}, "2027-03-10", "2027-03-15", "", "2027-05-20", "2027-06-01",
 		},
 		"paid before it and returned since, when the next was paid": {
-			1, []string{"2027-03-10", "2027-04-10"}, "2027-03-10", "2027-04-15", "2027-04-12", "2027-06-01",
+			1, []string{"2027-03-10", "2027-04-10"}, "2027-03-10", "2027-04-15", "", "2027-04-12", "2027-06-01",
+		},
+		"paid before it, returned and paid again since, when the next was paid": {
+			1, []string{"2027-03-10", "2027-04-10"}, "2027-03-10", "2027-04-15", "2027-04-20", "2027-04-12", "2027-06-01",
 		},
 		"returned before it, when the next was paid": {
-			1, []string{"2027-03-10", "2027-04-10"}, "2027-03-10", "2027-04-15", "2027-07-20", "2027-08-01",
+			1, []string{"2027-03-10", "2027-04-10"}, "2027-03-10", "2027-04-15", "", "2027-07-20", "2027-08-01",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +66,7 @@ func TestReturnedBillsAreStillToCome(t *testing.T) {
 			var results []*mortgage.EscrowAnalysis
 			for _, comesBack := range []bool{false, true} {
 				loan := escrowedLoan(t, tx, 9_000_00)
-				testdb.EscrowLine(t, tx, loan, dueOn("2027-03-10"), func(p *queries.InsertEscrowLineParams) {
+				id := testdb.EscrowLine(t, tx, loan, dueOn("2027-03-10"), func(p *queries.InsertEscrowLineParams) {
 					p.Kind, p.EveryMonths, p.AmountCents = queries.EscrowLineKindFloodInsurance, test.months, 77_00
 				})
 				_, err := tx.Exec(t.Context(),
@@ -73,6 +77,15 @@ func TestReturnedBillsAreStillToCome(t *testing.T) {
 				}
 				if comesBack {
 					returnBill(t, tx, loan, test.paid, test.returned)
+				}
+				if comesBack && test.again != "" {
+					for _, bill := range bills(t, tx, id) {
+						if bill.Status == queries.EscrowBillStatusHeld {
+							_, err := queries.New(tx).MarkEscrowBillReleased(t.Context(), "test", bill.ID)
+							require.NoError(t, err)
+						}
+					}
+					disburse(t, tx, test.again)
 				}
 				wish := testdb.AnalysisWish(t, tx, loan, onDemand(test.asOf, test.startOn))
 				results = append(results, analyze(t, tx, wish.ID).Result)

@@ -167,31 +167,23 @@ SELECT * FROM escrow_lines
 WHERE loan_id = ANY(@loan_ids::bigint[]) AND ended_at IS NULL
 ORDER BY loan_id, id;
 
--- ListEscrowBillsPaidAfter returns, for each line of the loans that was paid after
--- the loan's day, the first cycle that was.
+-- ListEscrowBillsApart returns, in order of loan, line and due date, the bills of the
+-- loans of which an analysis has to know more than their lines say: those that are not
+-- paid, those that were paid after the loan's day, and those that are paid of the cycle
+-- that their line still is in, of a tax that is paid in installments. Each comes with its
+-- line, and with what was paid of it when.
 --
--- name: ListEscrowBillsPaidAfter :many
-SELECT b.line_id, min(b.cycle_on)::date AS cycle_on
+-- name: ListEscrowBillsApart :many
+SELECT sqlc.embed(b), e.kind, e.payee, e.every_months, e.outside_cushion, d.paid_on,
+  coalesce(d.amount_cents, 0)::bigint AS paid_cents
 FROM (
   SELECT unnest(@loan_ids::bigint[]) AS id, unnest(@account_on::date[]) AS account_on
 ) asked
-JOIN escrow_disbursements d ON d.loan_id = asked.id AND d.paid_on > asked.account_on AND d.status <> 'returned'
-JOIN escrow_bills b ON b.id = d.bill_id
-GROUP BY b.line_id
-ORDER BY b.line_id;
-
--- ListEscrowBillsApart returns, in order of loan, line and due date, the bills of the
--- loans that are not paid, and those that are paid of the cycle that their line still
--- is in: of a tax that is paid in installments. Each comes with its line, and with what
--- was paid of it when.
---
--- name: ListEscrowBillsApart :many
-SELECT sqlc.embed(b), e.kind, e.payee, e.every_months, e.outside_cushion, d.paid_on, coalesce(d.amount_cents, 0)::bigint AS paid_cents
-FROM escrow_bills b
+JOIN escrow_bills b ON b.loan_id = asked.id
 JOIN escrow_lines e ON e.id = b.line_id
 LEFT JOIN escrow_disbursements d ON d.bill_id = b.id AND d.status <> 'returned'
-WHERE b.loan_id = ANY(@loan_ids::bigint[])
-  AND (b.status IN ('open', 'held') OR b.status = 'paid' AND abs(b.cycle_on - e.next_due_on) < 15 * e.every_months)
+WHERE b.status IN ('open', 'held')
+  OR b.status = 'paid' AND (d.paid_on > asked.account_on OR abs(b.cycle_on - e.next_due_on) < 15 * e.every_months)
 ORDER BY b.loan_id, b.line_id, b.due_on;
 
 -- WriteEscrowAnalyses writes finished analyses with their months: those that were

@@ -390,12 +390,16 @@ func (q *Queries) ListEscrowAnalyses(ctx context.Context, arg ListEscrowAnalyses
 }
 
 const listEscrowBillsApart = `-- name: ListEscrowBillsApart :many
-SELECT b.id, b.line_id, b.loan_id, b.status, b.due_on, b.discount_on, b.penalty_on, b.amount_cents, b.discount_cents, b.expected, b.insurance_canceled, b.held_rule, b.requested_by, b.created_at, b.cycle_on, b.basis_rule, b.released_by, b.canceled_by, b.cancel_reason, e.kind, e.payee, e.every_months, e.outside_cushion, d.paid_on, coalesce(d.amount_cents, 0)::bigint AS paid_cents
-FROM escrow_bills b
+SELECT b.id, b.line_id, b.loan_id, b.status, b.due_on, b.discount_on, b.penalty_on, b.amount_cents, b.discount_cents, b.expected, b.insurance_canceled, b.held_rule, b.requested_by, b.created_at, b.cycle_on, b.basis_rule, b.released_by, b.canceled_by, b.cancel_reason, e.kind, e.payee, e.every_months, e.outside_cushion, d.paid_on,
+  coalesce(d.amount_cents, 0)::bigint AS paid_cents
+FROM (
+  SELECT unnest($1::bigint[]) AS id, unnest($2::date[]) AS account_on
+) asked
+JOIN escrow_bills b ON b.loan_id = asked.id
 JOIN escrow_lines e ON e.id = b.line_id
 LEFT JOIN escrow_disbursements d ON d.bill_id = b.id AND d.status <> 'returned'
-WHERE b.loan_id = ANY($1::bigint[])
-  AND (b.status IN ('open', 'held') OR b.status = 'paid' AND abs(b.cycle_on - e.next_due_on) < 15 * e.every_months)
+WHERE b.status IN ('open', 'held')
+  OR b.status = 'paid' AND (d.paid_on > asked.account_on OR abs(b.cycle_on - e.next_due_on) < 15 * e.every_months)
 ORDER BY b.loan_id, b.line_id, b.due_on
 `
 
@@ -410,11 +414,12 @@ type ListEscrowBillsApartRow struct {
 }
 
 // ListEscrowBillsApart returns, in order of loan, line and due date, the bills of the
-// loans that are not paid, and those that are paid of the cycle that their line still
-// is in: of a tax that is paid in installments. Each comes with its line, and with what
-// was paid of it when.
-func (q *Queries) ListEscrowBillsApart(ctx context.Context, loanIds []int64) ([]ListEscrowBillsApartRow, error) {
-	rows, err := q.db.Query(ctx, listEscrowBillsApart, loanIds)
+// loans of which an analysis has to know more than their lines say: those that are not
+// paid, those that were paid after the loan's day, and those that are paid of the cycle
+// that their line still is in, of a tax that is paid in installments. Each comes with its
+// line, and with what was paid of it when.
+func (q *Queries) ListEscrowBillsApart(ctx context.Context, loanIds []int64, accountOn []mortgage.Date) ([]ListEscrowBillsApartRow, error) {
+	rows, err := q.db.Query(ctx, listEscrowBillsApart, loanIds, accountOn)
 	if err != nil {
 		return nil, err
 	}
@@ -449,44 +454,6 @@ func (q *Queries) ListEscrowBillsApart(ctx context.Context, loanIds []int64) ([]
 			&i.PaidOn,
 			&i.PaidCents,
 		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listEscrowBillsPaidAfter = `-- name: ListEscrowBillsPaidAfter :many
-SELECT b.line_id, min(b.cycle_on)::date AS cycle_on
-FROM (
-  SELECT unnest($1::bigint[]) AS id, unnest($2::date[]) AS account_on
-) asked
-JOIN escrow_disbursements d ON d.loan_id = asked.id AND d.paid_on > asked.account_on AND d.status <> 'returned'
-JOIN escrow_bills b ON b.id = d.bill_id
-GROUP BY b.line_id
-ORDER BY b.line_id
-`
-
-type ListEscrowBillsPaidAfterRow struct {
-	LineID  int64
-	CycleOn mortgage.Date
-}
-
-// ListEscrowBillsPaidAfter returns, for each line of the loans that was paid after
-// the loan's day, the first cycle that was.
-func (q *Queries) ListEscrowBillsPaidAfter(ctx context.Context, loanIds []int64, accountOn []mortgage.Date) ([]ListEscrowBillsPaidAfterRow, error) {
-	rows, err := q.db.Query(ctx, listEscrowBillsPaidAfter, loanIds, accountOn)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListEscrowBillsPaidAfterRow{}
-	for rows.Next() {
-		var i ListEscrowBillsPaidAfterRow
-		if err := rows.Scan(&i.LineID, &i.CycleOn); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -223,10 +223,7 @@ func (r *rawResult) write(ctx context.Context, q *queries.Queries, first, last i
 	if _, err := q.ListEscrowLinesOf(ctx, ids); err != nil {
 		return fmt.Errorf("list lines: %w", err)
 	}
-	if _, err := q.ListEscrowBillsPaidAfter(ctx, ids, days); err != nil {
-		return fmt.Errorf("list bills: %w", err)
-	}
-	if _, err := q.ListEscrowBillsApart(ctx, ids); err != nil {
+	if _, err := q.ListEscrowBillsApart(ctx, ids, days); err != nil {
 		return fmt.Errorf("list bills: %w", err)
 	}
 	return r.store(ctx, q, ids)
