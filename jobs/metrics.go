@@ -39,7 +39,7 @@ func kinds() map[string]string {
 
 		DisburseEscrowArgs{}.Kind():      QueueCycle,
 		DisburseEscrowChunkArgs{}.Kind(): QueueCycle,
-		ReturnDisbursementArgs{}.Kind():  QueuePayments,
+		ReturnDisbursementArgs{}.Kind():  QueueCorrections,
 
 		AnalyzeEscrowArgs{}.Kind():      QueueEscrow,
 		AnalyzePortfolioArgs{}.Kind():   QueueEscrow,

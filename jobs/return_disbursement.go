@@ -30,7 +30,7 @@ func (ReturnDisbursementArgs) Kind() string { return "return_disbursement" }
 // InsertOpts implements river.JobArgsWithInsertOpts. The job is not unique: the
 // return it names is posted once.
 func (ReturnDisbursementArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: QueuePayments, MaxAttempts: postPaymentAttempts}
+	return river.InsertOpts{Queue: QueueCorrections, MaxAttempts: postPaymentAttempts}
 }
 
 // ReturnDisbursement books money back that had left escrow, as of the day on which it
