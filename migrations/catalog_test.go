@@ -344,7 +344,10 @@ WITH allowed (name, columns) AS (VALUES
   ('sessions', ARRAY['last_seen_at', 'revoked_at']),
   ('login_attempts', ARRAY['outcome']),
   ('login_attempt_counts', ARRAY['attempts']),
-  ('run_purges', ARRAY['remaining', 'oldest_at'])
+  ('run_purges', ARRAY['remaining', 'oldest_at']),
+  ('integrity_checks', ARRAY['steps', 'loans', 'finished_at']),
+  ('integrity_findings', ARRAY['severity', 'details', 'suggested_action', 'last_seen_at', 'resolved_at']),
+  ('integrity_anchors', ARRAY['state_hash', 'seen_at'])
 )
 SELECT format('%s may change %s.%s', role, relname, attname)
 FROM unnest(ARRAY['loanserve_app', 'loanserve_readonly', 'loanserve_backup']) role, pg_attribute

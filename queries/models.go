@@ -611,6 +611,173 @@ func AllEscrowReturnStatusValues() []EscrowReturnStatus {
 	}
 }
 
+type IntegrityKind string
+
+const (
+	IntegrityKindLoanMissing                IntegrityKind = "loan_missing"
+	IntegrityKindLoanUnregistered           IntegrityKind = "loan_unregistered"
+	IntegrityKindRegisterBroken             IntegrityKind = "register_broken"
+	IntegrityKindRegisterCut                IntegrityKind = "register_cut"
+	IntegrityKindLoanTermsChanged           IntegrityKind = "loan_terms_changed"
+	IntegrityKindChainBroken                IntegrityKind = "chain_broken"
+	IntegrityKindChainGap                   IntegrityKind = "chain_gap"
+	IntegrityKindChainHead                  IntegrityKind = "chain_head"
+	IntegrityKindChainCut                   IntegrityKind = "chain_cut"
+	IntegrityKindBalanceMismatch            IntegrityKind = "balance_mismatch"
+	IntegrityKindTermsMismatch              IntegrityKind = "terms_mismatch"
+	IntegrityKindReplayMismatch             IntegrityKind = "replay_mismatch"
+	IntegrityKindPaymentWithoutTransactions IntegrityKind = "payment_without_transactions"
+	IntegrityKindTransactionWithoutPayment  IntegrityKind = "transaction_without_payment"
+	IntegrityKindPaymentSplitMismatch       IntegrityKind = "payment_split_mismatch"
+	IntegrityKindDocumentChanged            IntegrityKind = "document_changed"
+	IntegrityKindOrphan                     IntegrityKind = "orphan"
+	IntegrityKindTrialBalance               IntegrityKind = "trial_balance"
+	IntegrityKindControlTotal               IntegrityKind = "control_total"
+)
+
+func (e *IntegrityKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = IntegrityKind(s)
+	case string:
+		*e = IntegrityKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for IntegrityKind: %T", src)
+	}
+	return nil
+}
+
+type NullIntegrityKind struct {
+	IntegrityKind IntegrityKind
+	Valid         bool // Valid is true if IntegrityKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullIntegrityKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.IntegrityKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.IntegrityKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullIntegrityKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.IntegrityKind), nil
+}
+
+func (e IntegrityKind) Valid() bool {
+	switch e {
+	case IntegrityKindLoanMissing,
+		IntegrityKindLoanUnregistered,
+		IntegrityKindRegisterBroken,
+		IntegrityKindRegisterCut,
+		IntegrityKindLoanTermsChanged,
+		IntegrityKindChainBroken,
+		IntegrityKindChainGap,
+		IntegrityKindChainHead,
+		IntegrityKindChainCut,
+		IntegrityKindBalanceMismatch,
+		IntegrityKindTermsMismatch,
+		IntegrityKindReplayMismatch,
+		IntegrityKindPaymentWithoutTransactions,
+		IntegrityKindTransactionWithoutPayment,
+		IntegrityKindPaymentSplitMismatch,
+		IntegrityKindDocumentChanged,
+		IntegrityKindOrphan,
+		IntegrityKindTrialBalance,
+		IntegrityKindControlTotal:
+		return true
+	}
+	return false
+}
+
+func AllIntegrityKindValues() []IntegrityKind {
+	return []IntegrityKind{
+		IntegrityKindLoanMissing,
+		IntegrityKindLoanUnregistered,
+		IntegrityKindRegisterBroken,
+		IntegrityKindRegisterCut,
+		IntegrityKindLoanTermsChanged,
+		IntegrityKindChainBroken,
+		IntegrityKindChainGap,
+		IntegrityKindChainHead,
+		IntegrityKindChainCut,
+		IntegrityKindBalanceMismatch,
+		IntegrityKindTermsMismatch,
+		IntegrityKindReplayMismatch,
+		IntegrityKindPaymentWithoutTransactions,
+		IntegrityKindTransactionWithoutPayment,
+		IntegrityKindPaymentSplitMismatch,
+		IntegrityKindDocumentChanged,
+		IntegrityKindOrphan,
+		IntegrityKindTrialBalance,
+		IntegrityKindControlTotal,
+	}
+}
+
+type IntegritySeverity string
+
+const (
+	IntegritySeverityWarning  IntegritySeverity = "warning"
+	IntegritySeverityCritical IntegritySeverity = "critical"
+)
+
+func (e *IntegritySeverity) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = IntegritySeverity(s)
+	case string:
+		*e = IntegritySeverity(s)
+	default:
+		return fmt.Errorf("unsupported scan type for IntegritySeverity: %T", src)
+	}
+	return nil
+}
+
+type NullIntegritySeverity struct {
+	IntegritySeverity IntegritySeverity
+	Valid             bool // Valid is true if IntegritySeverity is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullIntegritySeverity) Scan(value interface{}) error {
+	if value == nil {
+		ns.IntegritySeverity, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.IntegritySeverity.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullIntegritySeverity) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.IntegritySeverity), nil
+}
+
+func (e IntegritySeverity) Valid() bool {
+	switch e {
+	case IntegritySeverityWarning,
+		IntegritySeverityCritical:
+		return true
+	}
+	return false
+}
+
+func AllIntegritySeverityValues() []IntegritySeverity {
+	return []IntegritySeverity{
+		IntegritySeverityWarning,
+		IntegritySeverityCritical,
+	}
+}
+
 type LoanChangeKind string
 
 const (
@@ -1283,6 +1450,7 @@ const (
 	RunKindDisburseEscrow     RunKind = "disburse_escrow"
 	RunKindCleanUpSessions    RunKind = "clean_up_sessions"
 	RunKindPruneLoginAttempts RunKind = "prune_login_attempts"
+	RunKindCheckIntegrity     RunKind = "check_integrity"
 )
 
 func (e *RunKind) Scan(src interface{}) error {
@@ -1326,7 +1494,8 @@ func (e RunKind) Valid() bool {
 		RunKindAnalyzeEscrow,
 		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
-		RunKindPruneLoginAttempts:
+		RunKindPruneLoginAttempts,
+		RunKindCheckIntegrity:
 		return true
 	}
 	return false
@@ -1339,6 +1508,7 @@ func AllRunKindValues() []RunKind {
 		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts,
+		RunKindCheckIntegrity,
 	}
 }
 
@@ -1447,6 +1617,16 @@ type AuthEvent struct {
 	RequestID    *string
 	Requests     int32
 	Details      []byte
+}
+
+type BrokenRegisterEntry struct {
+	Entry  int64
+	LoanID int64
+}
+
+type ChangedTerm struct {
+	LoanID int64
+	What   string
 }
 
 type EscrowAnalysis struct {
@@ -1609,6 +1789,29 @@ type EscrowStatement struct {
 	DeliveredOn mortgage.Date
 	DeliveredBy *string
 	JsonID      uuid.UUID
+}
+
+type IntegrityCheck struct {
+	ID         uuid.UUID
+	RunID      *uuid.UUID
+	Complete   bool
+	Steps      []string
+	Loans      int64
+	CreatedAt  time.Time
+	FinishedAt *time.Time
+}
+
+type IntegrityFinding struct {
+	ID              int64
+	Kind            IntegrityKind
+	Severity        IntegritySeverity
+	LoanID          *int64
+	Subject         string
+	Details         []byte
+	SuggestedAction string
+	FirstSeenAt     time.Time
+	LastSeenAt      time.Time
+	ResolvedAt      *time.Time
 }
 
 type Loan struct {
