@@ -61,9 +61,11 @@ CREATE TABLE integrity_anchors (
 
 -- The same of the register of loans.
 CREATE TABLE register_anchors (
-  entry   bigint PRIMARY KEY,
+  chain   smallint NOT NULL,
+  entry   bigint NOT NULL,
   hash    bytea NOT NULL CHECK (octet_length(hash) = 32),
-  seen_at timestamptz NOT NULL
+  seen_at timestamptz NOT NULL,
+  PRIMARY KEY (chain, entry)
 );
 
 -- +goose StatementBegin

@@ -1,8 +1,9 @@
--- CountRegisteredLoans counts the loans there must be and the loans there are.
+-- CountRegisteredLoans counts the loans there must be and the loans there are. Entries
+-- is how many entries the register must have, by the last of each of its chains.
 --
 -- name: CountRegisteredLoans :one
-SELECT count(*) AS registered, coalesce(max(r.entry), 0)::bigint AS last_entry,
-  coalesce(max(r.loan_id), 0)::bigint AS highest_registered_id,
+SELECT count(*) AS registered, coalesce(max(r.loan_id), 0)::bigint AS highest_registered_id,
+  (SELECT coalesce(sum(c.last), 0) FROM (SELECT max(e.entry) AS last FROM loan_register e GROUP BY e.chain) c)::bigint AS entries,
   (SELECT count(*) FROM loans) AS loans, (SELECT coalesce(max(l.id), 0) FROM loans l)::bigint AS highest_loan_id
 FROM loan_register r;
 
@@ -15,7 +16,7 @@ SELECT count(*) FROM loan_register r WHERE NOT EXISTS (SELECT FROM loans l WHERE
 -- id.
 --
 -- name: ListMissingLoans :many
-SELECT r.loan_id, r.loan_number, r.entry, r.boarded_at FROM loan_register r
+SELECT r.loan_id, r.loan_number, r.boarded_at FROM loan_register r
 WHERE NOT EXISTS (SELECT FROM loans l WHERE l.id = r.loan_id)
 ORDER BY r.loan_id
 LIMIT @row_limit;
@@ -33,20 +34,22 @@ LIMIT @row_limit;
 -- one before.
 --
 -- name: ListBrokenRegisterEntries :many
-SELECT entry, loan_id FROM broken_register_entries ORDER BY entry LIMIT @row_limit;
+SELECT chain, entry, loan_id FROM broken_register_entries ORDER BY chain, entry LIMIT @row_limit;
 
 -- ListCutRegisterAnchors returns the entries that were seen in the register and are
 -- not there, or not as they were.
 --
 -- name: ListCutRegisterAnchors :many
-SELECT a.entry, a.seen_at FROM register_anchors a
-WHERE NOT EXISTS (SELECT FROM loan_register r WHERE r.entry = a.entry AND r.hash = a.hash)
-ORDER BY a.entry
+SELECT a.chain, a.entry, a.seen_at FROM register_anchors a
+WHERE NOT EXISTS (SELECT FROM loan_register r WHERE r.chain = a.chain AND r.entry = a.entry AND r.hash = a.hash)
+ORDER BY a.chain, a.entry
 LIMIT @row_limit;
 
--- InsertRegisterAnchor remembers the end of the register, unless it was seen before.
+-- InsertRegisterAnchors remembers the ends of the register's chains, unless they were
+-- seen before.
 --
--- name: InsertRegisterAnchor :exec
-INSERT INTO register_anchors (entry, hash, seen_at)
-SELECT r.entry, r.hash, now() FROM loan_register r ORDER BY r.entry DESC LIMIT 1
-ON CONFLICT (entry) DO NOTHING;
+-- name: InsertRegisterAnchors :exec
+INSERT INTO register_anchors (chain, entry, hash, seen_at)
+SELECT r.chain, r.entry, r.hash, now() FROM loan_register r
+JOIN (SELECT chain, max(entry) AS entry FROM loan_register GROUP BY chain) e ON e.chain = r.chain AND e.entry = r.entry
+ON CONFLICT (chain, entry) DO NOTHING;

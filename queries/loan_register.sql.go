@@ -23,48 +23,51 @@ func (q *Queries) CountMissingLoans(ctx context.Context) (int64, error) {
 }
 
 const countRegisteredLoans = `-- name: CountRegisteredLoans :one
-SELECT count(*) AS registered, coalesce(max(r.entry), 0)::bigint AS last_entry,
-  coalesce(max(r.loan_id), 0)::bigint AS highest_registered_id,
+SELECT count(*) AS registered, coalesce(max(r.loan_id), 0)::bigint AS highest_registered_id,
+  (SELECT coalesce(sum(c.last), 0) FROM (SELECT max(e.entry) AS last FROM loan_register e GROUP BY e.chain) c)::bigint AS entries,
   (SELECT count(*) FROM loans) AS loans, (SELECT coalesce(max(l.id), 0) FROM loans l)::bigint AS highest_loan_id
 FROM loan_register r
 `
 
 type CountRegisteredLoansRow struct {
 	Registered          int64
-	LastEntry           int64
 	HighestRegisteredID int64
+	Entries             int64
 	Loans               int64
 	HighestLoanID       int64
 }
 
-// CountRegisteredLoans counts the loans there must be and the loans there are.
+// CountRegisteredLoans counts the loans there must be and the loans there are. Entries
+// is how many entries the register must have, by the last of each of its chains.
 func (q *Queries) CountRegisteredLoans(ctx context.Context) (CountRegisteredLoansRow, error) {
 	row := q.db.QueryRow(ctx, countRegisteredLoans)
 	var i CountRegisteredLoansRow
 	err := row.Scan(
 		&i.Registered,
-		&i.LastEntry,
 		&i.HighestRegisteredID,
+		&i.Entries,
 		&i.Loans,
 		&i.HighestLoanID,
 	)
 	return i, err
 }
 
-const insertRegisterAnchor = `-- name: InsertRegisterAnchor :exec
-INSERT INTO register_anchors (entry, hash, seen_at)
-SELECT r.entry, r.hash, now() FROM loan_register r ORDER BY r.entry DESC LIMIT 1
-ON CONFLICT (entry) DO NOTHING
+const insertRegisterAnchors = `-- name: InsertRegisterAnchors :exec
+INSERT INTO register_anchors (chain, entry, hash, seen_at)
+SELECT r.chain, r.entry, r.hash, now() FROM loan_register r
+JOIN (SELECT chain, max(entry) AS entry FROM loan_register GROUP BY chain) e ON e.chain = r.chain AND e.entry = r.entry
+ON CONFLICT (chain, entry) DO NOTHING
 `
 
-// InsertRegisterAnchor remembers the end of the register, unless it was seen before.
-func (q *Queries) InsertRegisterAnchor(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, insertRegisterAnchor)
+// InsertRegisterAnchors remembers the ends of the register's chains, unless they were
+// seen before.
+func (q *Queries) InsertRegisterAnchors(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, insertRegisterAnchors)
 	return err
 }
 
 const listBrokenRegisterEntries = `-- name: ListBrokenRegisterEntries :many
-SELECT entry, loan_id FROM broken_register_entries ORDER BY entry LIMIT $1
+SELECT chain, entry, loan_id FROM broken_register_entries ORDER BY chain, entry LIMIT $1
 `
 
 // ListBrokenRegisterEntries returns the entries whose hash does not follow from the
@@ -78,7 +81,7 @@ func (q *Queries) ListBrokenRegisterEntries(ctx context.Context, rowLimit int32)
 	items := []BrokenRegisterEntry{}
 	for rows.Next() {
 		var i BrokenRegisterEntry
-		if err := rows.Scan(&i.Entry, &i.LoanID); err != nil {
+		if err := rows.Scan(&i.Chain, &i.Entry, &i.LoanID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -90,13 +93,14 @@ func (q *Queries) ListBrokenRegisterEntries(ctx context.Context, rowLimit int32)
 }
 
 const listCutRegisterAnchors = `-- name: ListCutRegisterAnchors :many
-SELECT a.entry, a.seen_at FROM register_anchors a
-WHERE NOT EXISTS (SELECT FROM loan_register r WHERE r.entry = a.entry AND r.hash = a.hash)
-ORDER BY a.entry
+SELECT a.chain, a.entry, a.seen_at FROM register_anchors a
+WHERE NOT EXISTS (SELECT FROM loan_register r WHERE r.chain = a.chain AND r.entry = a.entry AND r.hash = a.hash)
+ORDER BY a.chain, a.entry
 LIMIT $1
 `
 
 type ListCutRegisterAnchorsRow struct {
+	Chain  int16
 	Entry  int64
 	SeenAt time.Time
 }
@@ -112,7 +116,7 @@ func (q *Queries) ListCutRegisterAnchors(ctx context.Context, rowLimit int32) ([
 	items := []ListCutRegisterAnchorsRow{}
 	for rows.Next() {
 		var i ListCutRegisterAnchorsRow
-		if err := rows.Scan(&i.Entry, &i.SeenAt); err != nil {
+		if err := rows.Scan(&i.Chain, &i.Entry, &i.SeenAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -124,7 +128,7 @@ func (q *Queries) ListCutRegisterAnchors(ctx context.Context, rowLimit int32) ([
 }
 
 const listMissingLoans = `-- name: ListMissingLoans :many
-SELECT r.loan_id, r.loan_number, r.entry, r.boarded_at FROM loan_register r
+SELECT r.loan_id, r.loan_number, r.boarded_at FROM loan_register r
 WHERE NOT EXISTS (SELECT FROM loans l WHERE l.id = r.loan_id)
 ORDER BY r.loan_id
 LIMIT $1
@@ -133,7 +137,6 @@ LIMIT $1
 type ListMissingLoansRow struct {
 	LoanID     int64
 	LoanNumber string
-	Entry      int64
 	BoardedAt  time.Time
 }
 
@@ -148,12 +151,7 @@ func (q *Queries) ListMissingLoans(ctx context.Context, rowLimit int32) ([]ListM
 	items := []ListMissingLoansRow{}
 	for rows.Next() {
 		var i ListMissingLoansRow
-		if err := rows.Scan(
-			&i.LoanID,
-			&i.LoanNumber,
-			&i.Entry,
-			&i.BoardedAt,
-		); err != nil {
+		if err := rows.Scan(&i.LoanID, &i.LoanNumber, &i.BoardedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -1620,6 +1620,7 @@ type AuthEvent struct {
 }
 
 type BrokenRegisterEntry struct {
+	Chain  int16
 	Entry  int64
 	LoanID int64
 }

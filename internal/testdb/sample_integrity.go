@@ -27,7 +27,7 @@ func Integrity(t testing.TB, db queries.DBTX, run queries.Run, loan queries.Loan
 	if err != nil {
 		t.Fatalf("testdb: insert anchor: %v", err)
 	}
-	if err := q.InsertRegisterAnchor(ctx); err != nil {
+	if err := q.InsertRegisterAnchors(ctx); err != nil {
 		t.Fatalf("testdb: insert anchor of the register: %v", err)
 	}
 }
