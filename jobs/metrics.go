@@ -46,6 +46,10 @@ func kinds() map[string]string {
 		AnalyzeEscrowChunkArgs{}.Kind(): QueueEscrow,
 
 		MakeEscrowStatementArgs{}.Kind(): QueueStatements,
+
+		CheckIntegrityArgs{}.Kind():      QueueIntegrity,
+		CheckIntegrityChunkArgs{}.Kind(): QueueIntegrity,
+		WatchLoansArgs{}.Kind():          QueueAlarm,
 	}
 }
 
@@ -64,6 +68,7 @@ type Metrics struct {
 	rescued  *prometheus.CounterVec
 	purges   purgeMetrics
 	analyzed *prometheus.CounterVec
+	watch    watchMetrics
 }
 
 // NewMetrics registers the job metrics.
@@ -106,7 +111,7 @@ func NewMetrics(reg prometheus.Registerer, log *slog.Logger) *Metrics {
 			Help: "Escrow analyses that were finished, or rejected by a rule, or could not be made in a run.",
 		}, []string{"outcome"}),
 	}
-	m.purges = newPurgeMetrics(reg)
+	m.purges, m.watch = newPurgeMetrics(reg), newWatchMetrics(reg)
 	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.closed, m.rescued, m.analyzed)
 	m.create()
 	return m

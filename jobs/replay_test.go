@@ -67,6 +67,7 @@ func TestBooksOfAThousandLoansEqualTheirRebuild(t *testing.T) {
 		require.NoError(t, db.App.QueryRow(t.Context(), "SELECT count(*) FROM "+view).Scan(&n))
 		require.Zero(t, n, view)
 	}
+	requireInOrder(t, db)
 	t.Logf("payments, found late, reversals, changes, undone, bills paid, bills returned: %v", happened)
 }
 

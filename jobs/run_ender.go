@@ -90,7 +90,8 @@ func (e *ender) endChunk(ctx context.Context, run uuid.UUID, firstLoan int64) er
 		e.metrics.countClosed(outcome)
 	case queries.RunKindAnalyzeEscrow:
 		e.metrics.countAnalyzed(0, 0, outcome.failed)
-	case queries.RunKindDisburseEscrow, queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts:
+	case queries.RunKindDisburseEscrow, queries.RunKindCheckIntegrity, queries.RunKindCleanUpSessions,
+		queries.RunKindPruneLoginAttempts:
 		// What was paid is counted from the tables, and the others have no chunks.
 	}
 	e.log.ErrorContext(ctx, "ended a part of a run that was given up", slog.String("run_id", run.String()),
@@ -138,6 +139,15 @@ func leftOf(
 			UpToOn: horizon(chunk.AsOfOn, policy),
 		})
 		return idsOf(rows), "pay its bills", err
+	case queries.RunKindCheckIntegrity:
+		check, err := q.GetIntegrityCheck(ctx, run)
+		if err != nil {
+			return nil, "", fmt.Errorf("get check: %w", err)
+		}
+		loans, err = q.ListIDsOfLoansToCheck(ctx, queries.ListIDsOfLoansToCheckParams{
+			FirstLoanID: firstLoan, LastLoanID: chunk.LastLoanID, Complete: check.Complete,
+		})
+		return loans, "check it", err
 	case queries.RunKindCloseDay, queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts:
 	}
 	loans, err = q.ListLoansToClose(ctx, queries.ListLoansToCloseParams{

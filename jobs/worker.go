@@ -45,6 +45,9 @@ type Config struct {
 	// Housekeeping says how long what is purged by itself stays; nil leaves it to
 	// others to ask for it.
 	Housekeeping *Housekeeping
+	// Checks says whether the stored data is checked by the clock, and lost loans are
+	// looked for; otherwise it is left to others to ask for it.
+	Checks bool
 	// Servicer is who sends the statements that this process makes. Without a name it
 	// makes none, and leaves them to others.
 	Servicer statement.Servicer
@@ -63,6 +66,9 @@ func (c *Config) queues() map[string]river.QueueConfig {
 
 		QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
 		QueueEscrow:       {MaxWorkers: escrowWorkers},
+
+		QueueIntegrity: {MaxWorkers: integrityWorkers},
+		QueueAlarm:     {MaxWorkers: alarmWorkers},
 	}
 	if c.Servicer.Name != "" {
 		queues[QueueStatements] = river.QueueConfig{MaxWorkers: statementWorkers}
@@ -121,6 +127,9 @@ func (c Config) periodicJobs() []*river.PeriodicJob {
 	}
 	if c.Housekeeping != nil {
 		table = append(table, c.Housekeeping.periodic()...)
+	}
+	if c.Checks {
+		table = append(table, periodicChecks()...)
 	}
 	return table
 }

@@ -27,6 +27,7 @@ func newWorkers(pool *pgxpool.Pool, c *Config) *knownWorkers {
 	k.addPayments(pool, c.Metrics)
 	k.addDays(pool, c)
 	k.addEscrow(pool, c)
+	k.addChecks(pool, c)
 	register(k, &CleanUpSessions{DB: pool, Metrics: c.Metrics})
 	register(k, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics})
 	return k
@@ -63,6 +64,13 @@ func (k *knownWorkers) addEscrow(pool *pgxpool.Pool, c *Config) {
 	register(k, disbursing, &disbursing.Jobs)
 	register(k, &DisburseEscrowChunk{DB: pool})
 	register(k, &ReturnDisbursement{DB: pool})
+}
+
+func (k *knownWorkers) addChecks(pool *pgxpool.Pool, c *Config) {
+	checking := &CheckIntegrity{DB: pool, Jobs: nil}
+	register(k, checking, &checking.Jobs)
+	register(k, &CheckIntegrityChunk{DB: pool})
+	register(k, &WatchLoans{DB: pool, Metrics: c.Metrics, Log: c.Log})
 }
 
 // register adds a worker, which wants the client where takers says.

@@ -58,6 +58,15 @@ WHERE l.id BETWEEN @first_loan_id AND @last_loan_id AND (@complete::boolean OR N
 ORDER BY l.id
 LIMIT @row_limit;
 
+-- ListIDsOfLoansToCheck returns, in order, the ids of the loans of a range that a check
+-- is to look at.
+--
+-- name: ListIDsOfLoansToCheck :many
+SELECT v.loan_id FROM loan_integrity v
+WHERE v.loan_id BETWEEN @first_loan_id AND @last_loan_id AND (@complete::boolean OR NOT v.seen)
+ORDER BY v.loan_id
+LIMIT 10000;
+
 -- ListTransactionsToCheck returns the ledgers of loans, in order.
 --
 -- name: ListTransactionsToCheck :many
@@ -184,6 +193,16 @@ WHERE resolved_at IS NULL
 GROUP BY kind, severity
 ORDER BY kind, severity
 LIMIT 1000;
+
+-- ListOpenFindingsOfCheck returns what a check has found or found again, in order, at
+-- most row_limit of them.
+--
+-- name: ListOpenFindingsOfCheck :many
+SELECT f.* FROM integrity_findings f
+JOIN integrity_checks c ON c.id = @check_id
+WHERE f.resolved_at IS NULL AND f.last_seen_at >= c.created_at
+ORDER BY f.severity DESC, f.kind, f.loan_id, f.subject, f.id
+LIMIT @row_limit;
 
 -- ListLastIntegrityChecks returns the last check that was finished, and the last such
 -- one of all loans: when, how many loans it looked at, and how long it took.

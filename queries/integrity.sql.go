@@ -495,6 +495,41 @@ func (q *Queries) ListForeignKeys(ctx context.Context) ([]string, error) {
 	return items, nil
 }
 
+const listIDsOfLoansToCheck = `-- name: ListIDsOfLoansToCheck :many
+SELECT v.loan_id FROM loan_integrity v
+WHERE v.loan_id BETWEEN $1 AND $2 AND ($3::boolean OR NOT v.seen)
+ORDER BY v.loan_id
+LIMIT 10000
+`
+
+type ListIDsOfLoansToCheckParams struct {
+	FirstLoanID int64
+	LastLoanID  int64
+	Complete    bool
+}
+
+// ListIDsOfLoansToCheck returns, in order, the ids of the loans of a range that a check
+// is to look at.
+func (q *Queries) ListIDsOfLoansToCheck(ctx context.Context, arg ListIDsOfLoansToCheckParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, listIDsOfLoansToCheck, arg.FirstLoanID, arg.LastLoanID, arg.Complete)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var loan_id int64
+		if err := rows.Scan(&loan_id); err != nil {
+			return nil, err
+		}
+		items = append(items, loan_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listIntegrityFindings = `-- name: ListIntegrityFindings :many
 SELECT id, kind, severity, loan_id, subject, details, suggested_action, first_seen_at, last_seen_at, resolved_at FROM integrity_findings
 WHERE id < $1
@@ -737,6 +772,47 @@ func (q *Queries) ListLoansToCheck(ctx context.Context, arg ListLoansToCheckPara
 			&i.Loan.InBankruptcy,
 			&i.Loan.Vacant,
 			&i.StateHash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOpenFindingsOfCheck = `-- name: ListOpenFindingsOfCheck :many
+SELECT f.id, f.kind, f.severity, f.loan_id, f.subject, f.details, f.suggested_action, f.first_seen_at, f.last_seen_at, f.resolved_at FROM integrity_findings f
+JOIN integrity_checks c ON c.id = $1
+WHERE f.resolved_at IS NULL AND f.last_seen_at >= c.created_at
+ORDER BY f.severity DESC, f.kind, f.loan_id, f.subject, f.id
+LIMIT $2
+`
+
+// ListOpenFindingsOfCheck returns what a check has found or found again, in order, at
+// most row_limit of them.
+func (q *Queries) ListOpenFindingsOfCheck(ctx context.Context, checkID uuid.UUID, rowLimit int32) ([]IntegrityFinding, error) {
+	rows, err := q.db.Query(ctx, listOpenFindingsOfCheck, checkID, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []IntegrityFinding{}
+	for rows.Next() {
+		var i IntegrityFinding
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Severity,
+			&i.LoanID,
+			&i.Subject,
+			&i.Details,
+			&i.SuggestedAction,
+			&i.FirstSeenAt,
+			&i.LastSeenAt,
+			&i.ResolvedAt,
 		); err != nil {
 			return nil, err
 		}

@@ -2,7 +2,7 @@
 -- is how many entries the register must have, by the last of each of its chains.
 --
 -- name: CountRegisteredLoans :one
-SELECT count(*) AS registered, coalesce(max(r.loan_id), 0)::bigint AS highest_registered_id,
+SELECT now()::timestamptz AS seen_at, count(*) AS registered, coalesce(max(r.loan_id), 0)::bigint AS highest_registered_id,
   (SELECT coalesce(sum(c.last), 0) FROM (SELECT max(e.entry) AS last FROM loan_register e GROUP BY e.chain) c)::bigint AS entries,
   (SELECT count(*) FROM loans) AS loans, (SELECT coalesce(max(l.id), 0) FROM loans l)::bigint AS highest_loan_id
 FROM loan_register r;

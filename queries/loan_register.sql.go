@@ -23,13 +23,14 @@ func (q *Queries) CountMissingLoans(ctx context.Context) (int64, error) {
 }
 
 const countRegisteredLoans = `-- name: CountRegisteredLoans :one
-SELECT count(*) AS registered, coalesce(max(r.loan_id), 0)::bigint AS highest_registered_id,
+SELECT now()::timestamptz AS seen_at, count(*) AS registered, coalesce(max(r.loan_id), 0)::bigint AS highest_registered_id,
   (SELECT coalesce(sum(c.last), 0) FROM (SELECT max(e.entry) AS last FROM loan_register e GROUP BY e.chain) c)::bigint AS entries,
   (SELECT count(*) FROM loans) AS loans, (SELECT coalesce(max(l.id), 0) FROM loans l)::bigint AS highest_loan_id
 FROM loan_register r
 `
 
 type CountRegisteredLoansRow struct {
+	SeenAt              time.Time
 	Registered          int64
 	HighestRegisteredID int64
 	Entries             int64
@@ -43,6 +44,7 @@ func (q *Queries) CountRegisteredLoans(ctx context.Context) (CountRegisteredLoan
 	row := q.db.QueryRow(ctx, countRegisteredLoans)
 	var i CountRegisteredLoansRow
 	err := row.Scan(
+		&i.SeenAt,
 		&i.Registered,
 		&i.HighestRegisteredID,
 		&i.Entries,

@@ -237,8 +237,8 @@ SELECT c.run_id, c.first_loan_id FROM run_chunks c
 JOIN runs r ON r.id = c.run_id
 WHERE r.status = 'running' AND c.finished_at IS NULL AND NOT EXISTS (
   SELECT FROM river.river_job j
-  WHERE j.queue IN ('cycle', 'escrow')
-    AND j.kind IN ('close_day_chunk', 'analyze_escrow_chunk', 'disburse_escrow_chunk')
+  WHERE j.queue IN ('cycle', 'escrow', 'integrity')
+    AND j.kind IN ('close_day_chunk', 'analyze_escrow_chunk', 'disburse_escrow_chunk', 'check_integrity_chunk')
     AND j.args->>'run_id' = c.run_id::text AND j.args->>'first_loan_id' = c.first_loan_id::text
     AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
 )
@@ -275,9 +275,10 @@ func (q *Queries) ListGivenUpRunChunks(ctx context.Context) ([]ListGivenUpRunChu
 
 const listGivenUpRuns = `-- name: ListGivenUpRuns :many
 SELECT r.id FROM runs r
-WHERE r.kind IN ('close_day', 'analyze_escrow', 'disburse_escrow') AND r.status = 'requested' AND NOT EXISTS (
+WHERE r.kind IN ('close_day', 'analyze_escrow', 'disburse_escrow', 'check_integrity') AND r.status = 'requested' AND NOT EXISTS (
   SELECT FROM river.river_job j
-  WHERE j.queue IN ('cycle', 'escrow') AND j.kind IN ('close_day', 'analyze_portfolio', 'disburse_escrow')
+  WHERE j.queue IN ('cycle', 'escrow', 'integrity')
+    AND j.kind IN ('close_day', 'analyze_portfolio', 'disburse_escrow', 'check_integrity')
     AND j.args->>'run_id' = r.id::text
     AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
 )
