@@ -41,7 +41,9 @@ type CheckIntegrityChunk struct {
 }
 
 // Timeout implements river.Worker.
-func (*CheckIntegrityChunk) Timeout(*river.Job[CheckIntegrityChunkArgs]) time.Duration { return integrityTimeout }
+func (*CheckIntegrityChunk) Timeout(*river.Job[CheckIntegrityChunkArgs]) time.Duration {
+	return integrityTimeout
+}
 
 // Work checks the chunk. That something is not in order is a finding and no error; of
 // the run's own findings it is one, too, and so is a loan that could not be checked.

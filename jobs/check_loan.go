@@ -269,4 +269,3 @@ func (s *seqs) details() map[string]any {
 	slices.Sort(s.named)
 	return map[string]any{"count": s.count, "seqs": s.named}
 }
-
