@@ -36,6 +36,8 @@ const (
 	ScopeUsersWrite      = "users:write"
 	ScopeAuditRead       = "audit:read"
 	ScopeHousekeepingRun = "housekeeping:run"
+	ScopeIntegrityRead   = "integrity:read"
+	ScopeIntegrityRun    = "integrity:run"
 	// ScopeSelf is everybody's who is logged in.
 	ScopeSelf = "self"
 
@@ -64,6 +66,8 @@ var Scopes = map[string]string{
 	ScopeUsersWrite:      "Add, disable and delete users, and change their roles, networks and passwords.",
 	ScopeAuditRead:       "Read the audit trail.",
 	ScopeHousekeepingRun: "Delete ended sessions and old login attempts.",
+	ScopeIntegrityRead:   "Read what checks of the stored data have found.",
+	ScopeIntegrityRun:    "Check the stored data against itself.",
 	ScopeSelf: "Read and end one's own sessions, change one's own password, and make, list and revoke " +
 		"one's own tokens.",
 

@@ -6,7 +6,7 @@ import "slices"
 const RoleAdmin = "admin"
 
 // reading is what everybody with a role may see of servicing.
-var reading = []string{ScopeLoansRead, ScopePaymentsRead, ScopeRunsRead, ScopeEscrowRead}
+var reading = []string{ScopeLoansRead, ScopePaymentsRead, ScopeRunsRead, ScopeEscrowRead, ScopeIntegrityRead}
 
 // Roles lists every role of people with the scopes it gives. Whoever asks for a
 // change does not approve it: nobody is operator and approver, which the database
@@ -17,12 +17,13 @@ var Roles = map[string][]string{
 	"operator": append([]string{
 		ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite, ScopePaymentsReverse,
 		ScopeEscrowWrite, ScopeEscrowAnalyze, ScopeEscrowDisburse, ScopeEscrowDeliver,
+		ScopeIntegrityRun,
 	}, reading...),
 	"approver": append([]string{
 		ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy,
 	}, reading...),
-	"auditor": append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
-	RoleAdmin: {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
+	"auditor": append([]string{ScopeUsersRead, ScopeAuditRead, ScopeIntegrityRun}, reading...),
+	RoleAdmin: {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead, ScopeIntegrityRead},
 }
 
 // scopesOf returns what somebody with the roles may do.

@@ -22,6 +22,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the HTTP API."`
 	Work    workCommand    `cmd:"" help:"Work jobs, and serve no API."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
+	Check   checkCommand   `cmd:"" help:"Check that what is stored is in order."`
 	Token   tokenCommand   `cmd:"" help:"Create, list and revoke the tokens of API clients."`
 	User    userCommand    `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -11,6 +11,7 @@ import (
 
 	"loanserve/internal/localday"
 	"loanserve/internal/statement"
+	"loanserve/jobs"
 )
 
 // demoCommand shows the engine at work.
@@ -97,6 +98,9 @@ func (d *demo) run(ctx context.Context) error {
 	books, err := database.checkBooks(ctx)
 	if err != nil {
 		return err
+	}
+	if books.integrity, err = jobs.CheckNow(ctx, process.pool, true, func(_, _ int64) {}); err != nil {
+		return fmt.Errorf("check integrity: %w", err)
 	}
 	d.progress.clear()
 	report := demoReport{outcomes: outcome, books: books, process: process, env: env, private: d.DatabaseURL == ""}

@@ -11,6 +11,7 @@ import (
 	"loanserve/internal/database"
 	"loanserve/internal/pgcluster"
 	"loanserve/internal/portfolio"
+	"loanserve/jobs"
 	"loanserve/migrations"
 	"loanserve/queries"
 	"loanserve/server"
@@ -178,10 +179,12 @@ func (db *demoDatabase) endToken(ctx context.Context) error {
 type demoBooks struct {
 	transactions, debitCents, creditCents int64
 	brokenSeals, unreconciled             int64
+	integrity                             jobs.CheckReport
 }
 
 func (b demoBooks) inOrder() bool {
-	return b.debitCents == b.creditCents && b.brokenSeals == 0 && b.unreconciled == 0
+	return b.debitCents == b.creditCents && b.brokenSeals == 0 && b.unreconciled == 0 &&
+		len(b.integrity.Findings) == 0
 }
 
 func (db *demoDatabase) checkBooks(ctx context.Context) (demoBooks, error) {

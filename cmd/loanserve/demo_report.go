@@ -92,6 +92,8 @@ func (r *demoReport) verdict(w io.Writer) {
 		dollars(mortgage.Cents(b.debitCents-b.creditCents)),
 		yes(b.brokenSeals, "every seal intact", "%d SEALS BROKEN"),
 		yes(b.unreconciled, "every loan equals its ledger", "%d LOANS DO NOT EQUAL THEIR LEDGER"))
+	fmt.Fprintf(w, "Integrity: %d loans checked against their payments, the arithmetic and the register of loans: %s.\n",
+		b.integrity.Check.Loans, yes(int64(len(b.integrity.Findings)), "all in order", "%d FINDINGS"))
 }
 
 // whatNext says where everything is while the demo stays up.

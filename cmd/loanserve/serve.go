@@ -83,6 +83,7 @@ func (f *processFlags) options(log *slog.Logger) processOptions {
 		housekeeping: &jobs.Housekeeping{
 			SessionGrace: time.Duration(f.SessionGrace), AttemptRetention: time.Duration(f.AttemptRetention),
 		},
+		checks:   true,
 		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,
 		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
 		servicer: statement.Servicer{
