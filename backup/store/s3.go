@@ -254,6 +254,9 @@ func (b *bucket) Sweep(ctx context.Context, before time.Time) (removed int, err 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // It ends the listing when this returns early.
 	for upload := range b.client.ListIncompleteUploads(ctx, b.Bucket, b.Prefix, true) {
+		if minio.ToErrorResponse(upload.Err).Code == minio.NoSuchUpload {
+			break // Some services say so where there is none.
+		}
 		if upload.Err != nil {
 			return removed, fmt.Errorf("list incomplete uploads: %w", upload.Err)
 		}
