@@ -131,6 +131,8 @@ func (u *upload) finish() (Object, error) {
 // abort has the store forget the object, and returns why.
 func (u *upload) abort(why error) error {
 	_ = u.pipe.CloseWithError(why) // It never fails.
-	_ = <-u.stored // It is why, or what why came from.
+	if stored := <-u.stored; why == nil {
+		why = stored
+	}
 	return stageError(StageStore, why)
 }
