@@ -77,6 +77,14 @@ test/race: ## the same with the race detector
 test/long: ## the same, with ten times the crashes and payments
 	LOANSERVE_TEST_LONG=1 $(WITHPG) $(GOTEST) -timeout 60m $(PKG)
 
+# The server is built into Go's cache, once for each version.
+.PHONY: test/store
+test/store: ## the tests of backups, against an S3-compatible server as well
+	@set -euo pipefail; \
+	export LOANSERVE_TEST_VERSITYGW="$$(cd tools/s3 && go tool -n versitygw)"; \
+	printf '%s\n' "$(WITHPG) $(GOTEST) -timeout $(TIMEOUT) ./backup/..."; \
+	$(WITHPG) $(GOTEST) -timeout $(TIMEOUT) ./backup/...
+
 .PHONY: fuzz fuzz/each
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@$(WITHPG) $(MAKE) --no-print-directory fuzz/each
@@ -132,6 +140,7 @@ verify: ## check all that needs no test: modules, format, SQL, contract, linters
 verify/tidy:
 	@go mod tidy -diff || { echo 'go.mod is not tidy: run "go mod tidy"' >&2; exit 1; }
 	@cd tools && go mod tidy -diff || { echo 'tools/go.mod is not tidy: run "go mod tidy" in tools' >&2; exit 1; }
+	@cd tools/s3 && go mod tidy -diff || { echo 'tools/s3/go.mod is not tidy: run "go mod tidy" in tools/s3' >&2; exit 1; }
 
 verify/fmt:
 	@$(GOLANGCI) fmt --diff || { echo 'the code is not formatted: run "make fmt"' >&2; exit 1; }

@@ -25,6 +25,8 @@ type cli struct {
 	Check   checkCommand   `cmd:"" help:"Check that what is stored is in order."`
 	Token   tokenCommand   `cmd:"" help:"Create, list and revoke the tokens of API clients."`
 	User    userCommand    `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
+	Backup  backupCommand  `cmd:"" help:"Make, list, verify and prune backups."`
+	Restore restoreCommand `cmd:"" help:"Restore a backup into a new directory or an empty database."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	OpenAPI openAPICommand `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
 }

@@ -85,6 +85,14 @@ func TestMistakesAreUsageErrors(t *testing.T) {
 		"variable not an hour":         {env: with("LOANSERVE_CUT_OFF", "5pm"), args: []string{"serve"}, says: []string{"--cut-off", "LOANSERVE_CUT_OFF"}},
 		"cut-off at midnight":          {env: url, args: []string{"serve", "--cut-off", "00:00"}, says: []string{"--cut-off", "24:00"}},
 		"variable not off either":      {env: with("LOANSERVE_CLOSE_DAY_AT", "never"), args: []string{"work"}, says: []string{"--close-day-at", "LOANSERVE_CLOSE_DAY_AT", "off"}},
+		"no place for backups":         {env: url, args: []string{"backup", "create"}, says: []string{"--backup-url", "LOANSERVE_BACKUP_URL"}},
+		"place that is none":           {env: with("LOANSERVE_BACKUP_URL", "ftp://host/x"), args: []string{"backup", "list"}, says: []string{"--backup-url", "file:///DIRECTORY"}},
+		"secret in the place":          {env: with("LOANSERVE_BACKUP_URL", "s3://key:hunter2@bucket/"), args: []string{"backup", "list"}, says: []string{"AWS_SECRET_ACCESS_KEY"}},
+		"recipient that is no key":     {env: with("LOANSERVE_BACKUP_URL", "file:///b"), args: []string{"backup", "create", "--recipient", "me"}, says: []string{"--recipient", "age1"}},
+		"no such kind of backup":       {env: with("LOANSERVE_BACKUP_URL", "file:///b"), args: []string{"backup", "create", "--kind", "full"}, says: []string{"--kind", "physical"}},
+		"no backup to verify":          {env: with("LOANSERVE_BACKUP_URL", "file:///b"), args: []string{"backup", "verify"}, says: []string{"--latest"}},
+		"nowhere to restore":           {env: with("LOANSERVE_BACKUP_URL", "file:///b"), args: []string{"restore", "latest"}, says: []string{"--into"}},
+		"nothing to back up":           {env: environment{"LOANSERVE_BACKUP_URL": "file:///b"}, args: []string{"backup", "create"}, says: []string{"--database-url", "LOANSERVE_BACKUP_DATABASE_URL"}},
 		"work without workers":         {env: url, args: []string{"work", "--workers", "0"}, says: []string{"--workers", "LOANSERVE_WORKERS"}},
 	}
 	for name, tt := range tests {

@@ -178,3 +178,20 @@ func runVersion(ctx context.Context, b Binaries, program string) ([]byte, error)
 		}
 	}
 }
+
+// FindMajor is Find for programs of one major version. It returns ErrNotFound when
+// there are none.
+func FindMajor(major int) (Binaries, error) {
+	return machine().find(major)
+}
+
+// Client prepares a client program, such as pg_dump, to run as this process's user
+// with its environment. It is for a server that is not of this package as well.
+func (b Binaries) Client(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(b.Dir, program), args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	if b.LibDir != "" {
+		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+b.LibDir)
+	}
+	return cmd
+}
