@@ -27,15 +27,18 @@ const (
 	// purgeRows is how many rows one statement deletes. The locks on them are held
 	// for some ten milliseconds, and are of rows that nobody else wants.
 	purgeRows = 2_000
-	// purgePause is how long a job rests after each: longer than the statement
-	// takes, so that the disk is everybody else's for most of the time. Without it
-	// the slowest of a hundred logins took 1.6 times as long on two cores.
-	purgePause = 20 * time.Millisecond
-	// purgeBatches is how many such statements one job makes. Then it enqueues
-	// another one, behind whatever else waits, and ends: a table of any size is
-	// purged in jobs that are short and take no memory.
+	// purgeRest is how many times as long as each took a job rests after it, so that
+	// disk and processor are everybody else's for four fifths of the time, and for
+	// longer when they are busy and it took long.
+	purgeRest = 4
+	// purgeRestMost bounds the rest after one that took very long, such as a count.
+	purgeRestMost = 5 * time.Second
+	// purgeBatches is how many such statements one job makes, unless purgeSpan is
+	// over before. Then it enqueues another one, behind whatever else waits, and
+	// ends: a table of any size is purged in jobs that are short and take no memory.
 	purgeBatches = 500
-	// purgeTimeout is many times what that takes.
+	purgeSpan    = time.Minute
+	// purgeTimeout leaves the last statement of a job much time.
 	purgeTimeout = 4 * time.Minute
 	// purgeAttempts is how often in a row a part of a purge may fail.
 	purgeAttempts = 10
@@ -126,7 +129,12 @@ func (p purge) part(ctx context.Context, j *purgeJob) error {
 			return fmt.Errorf("ask for a run of %s: %w", p.kind, err)
 		}
 	}
+	end := time.Now().Add(purgeSpan)
 	for range j.batches {
+		began := time.Now()
+		if began.After(end) {
+			break
+		}
 		if err := p.batch(ctx, j); err != nil {
 			return fmt.Errorf("run %s: %w", j.run, err)
 		}
@@ -134,7 +142,7 @@ func (p purge) part(ctx context.Context, j *purgeJob) error {
 			return nil
 		}
 		select {
-		case <-time.After(purgePause):
+		case <-time.After(min(purgeRest*time.Since(began), purgeRestMost)):
 		case <-ctx.Done():
 			return fmt.Errorf("run %s: %w", j.run, ctx.Err())
 		}
@@ -186,6 +194,9 @@ func (p purge) batch(ctx context.Context, j *purgeJob) error {
 	var end purgeEnd
 	err := pgx.BeginFunc(ctx, j.db, func(tx pgx.Tx) error {
 		q := queries.New(tx)
+		if err := q.YieldToOthers(ctx); err != nil {
+			return fmt.Errorf("yield to others: %w", err)
+		}
 		row, err := q.LockRunPurge(ctx, j.run)
 		if errors.Is(err, pgx.ErrNoRows) {
 			j.over = true

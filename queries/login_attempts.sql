@@ -1,9 +1,13 @@
 -- LockLogin makes attempts at one account, and those from one network, wait for
--- each other until the transaction ends. Everybody locks the account first.
+-- each other until the transaction ends. Everybody locks the account first. The
+-- transaction's commit does not wait for the disk, or all from one network would
+-- wait in line for it: others see what it wrote at once, and it is on the disk
+-- before what becomes of the attempt, which comes after it in the log.
 --
 -- name: LockLogin :exec
 SELECT pg_advisory_xact_lock(hashtextextended('loanserve login ' || @name::text, 0)),
-  pg_advisory_xact_lock(hashtextextended('loanserve login from ' || @network::text, 0));
+  pg_advisory_xact_lock(hashtextextended('loanserve login from ' || @network::text, 0)),
+  set_config('synchronous_commit', 'off', true);
 
 -- GetLoginFailures returns what the throttle decides by: how many attempts at the
 -- account have failed since the last one that succeeded, within the window, and

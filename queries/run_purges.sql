@@ -1,3 +1,12 @@
+-- YieldToOthers makes the transaction a good neighbor. What it writes goes to the
+-- disk bit by bit, and not in one heap at the next checkpoint, for which every
+-- commit would wait; its commit waits for nothing, since a purge whose last
+-- moment a crash takes back is done again; it counts on one processor.
+--
+-- name: YieldToOthers :exec
+SELECT set_config('backend_flush_after', '256kB', true), set_config('synchronous_commit', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true);
+
 -- InsertRunPurge stores what a run that deletes rows was told: which to delete,
 -- by the moment before which they ended, given in seconds before the run was
 -- asked for.

@@ -159,3 +159,17 @@ func (q *Queries) MarkPurgeStarted(ctx context.Context, total int64, iD uuid.UUI
 	_, err := q.db.Exec(ctx, markPurgeStarted, total, iD)
 	return err
 }
+
+const yieldToOthers = `-- name: YieldToOthers :exec
+SELECT set_config('backend_flush_after', '256kB', true), set_config('synchronous_commit', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true)
+`
+
+// YieldToOthers makes the transaction a good neighbor. What it writes goes to the
+// disk bit by bit, and not in one heap at the next checkpoint, for which every
+// commit would wait; its commit waits for nothing, since a purge whose last
+// moment a crash takes back is done again; it counts on one processor.
+func (q *Queries) YieldToOthers(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, yieldToOthers)
+	return err
+}

@@ -57,7 +57,8 @@ func (a *api) stop() { _ = os.RemoveAll(a.dir) }
 func (a *api) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, a.binary, args...)
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+a.url, "LOANSERVE_LOG_LEVEL=error",
-		"LOANSERVE_CLOSE_DAY_AT=off") // Nothing else is to run.
+		"LOANSERVE_CLOSE_DAY_AT=off", // Nothing else is to run.
+		"LOANSERVE_TRUSTED_PROXIES=127.0.0.1/32")
 	return cmd
 }
 
