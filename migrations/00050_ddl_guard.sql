@@ -45,7 +45,7 @@ RETURN name IN ('public', 'ddl_guard', 'history_parts');
 CREATE FUNCTION ddl_guard.allowed(identity text) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-RETURN identity = ANY (
+RETURN identity <> '' AND identity = ANY (
   regexp_split_to_array(btrim(coalesce(current_setting('loanserve.allow_drop', true), '')), '\s*;\s*'));
 -- +goose StatementEnd
 

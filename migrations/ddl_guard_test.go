@@ -17,7 +17,6 @@ var weakenings = map[string]string{
 	`DROP TABLE documents CASCADE`:                                 "table public.documents",
 	`DROP TABLE loans CASCADE`:                                     "table public.loans",
 	`DROP SCHEMA public CASCADE`:                                   "schema public",
-	`DROP OWNED BY loanserve_owner CASCADE`:                        "table public.api_tokens",
 	`ALTER TABLE payments DROP COLUMN reason`:                      "table column public.payments.reason",
 	`ALTER TABLE payments DROP CONSTRAINT payments_loan_id_fkey`:   "payments_loan_id_fkey on public.payments",
 	`DROP TRIGGER refuse_removal ON loans`:                         "refuse_removal on public.loans",
