@@ -20,14 +20,14 @@ type node = map[string]any
 
 // linter goes through the files in order, and remembers.
 type linter struct {
-	queries   string // all that the running release asks, as one text
-	validated map[string]bool
+	queries string // all that the running release asks, as one text
 
-	file    migration
-	created map[string]bool // tables that this file makes, which nobody uses yet
-	allowed map[string]bool
-	line    int
-	out     []string
+	file      migration
+	created   map[string]bool // tables that this file makes, which nobody uses yet
+	validated map[string]bool // tables of which it validates a constraint
+	allowed   map[string]bool
+	line      int
+	out       []string
 }
 
 // lint names the dangerous steps of the files.
@@ -36,12 +36,12 @@ func lint(dir, queries string, files []migration) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &linter{validated: map[string]bool{}}
+	l := &linter{}
 	if l.queries, err = readQueries(queries); err != nil {
 		return nil, err
 	}
 	for _, m := range files {
-		l.file, l.created, l.allowed = m, map[string]bool{}, allowances(m)
+		l.file, l.created, l.validated, l.allowed = m, map[string]bool{}, map[string]bool{}, allowances(m)
 		for _, rule := range old[m.name] {
 			l.allowed[rule] = true
 		}

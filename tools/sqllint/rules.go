@@ -123,7 +123,7 @@ func (l *linter) alter(table string, cmd node) {
 		}
 	case "AT_SetNotNull":
 		if l.old(table) && !l.validated[table] {
-			l.find("not-null", "NOT NULL of %s.%s reads the whole table: validate CHECK (%s IS NOT NULL) before",
+			l.find("not-null", "NOT NULL of %s.%s reads the whole table: validate CHECK (%s IS NOT NULL) before, in this file",
 				table, name, name)
 		}
 	case "AT_DropColumn":
