@@ -60,6 +60,7 @@ demo: build ## do real work in front of you (ARGS=--exit stops when it is done)
 .PHONY: test
 test: ## run every test (PKG=./jobs RUN=TestPost narrows)
 	$(WITHPG) $(GOTEST) -timeout $(TIMEOUT) $(PKG)
+	@$(if $(filter ./...,$(PKG)),$(GOTEST:go%=go -C tools%) ./...)
 
 .PHONY: test/race
 test/race: ## the same with the race detector
@@ -121,7 +122,7 @@ fmt: ## format the Go code
 	@$(GOLANGCI) fmt
 
 # The steps of verify, cheap ones first. Each is a target: make verify/vuln
-STEPS := tidy fmt vet sqlc queries openapi lint vuln
+STEPS := tidy fmt vet migrations sqlc queries openapi lint vuln
 
 .PHONY: verify $(addprefix verify/,$(STEPS))
 verify: ## check all that needs no test: modules, format, SQL, contract, linters
@@ -147,6 +148,21 @@ verify/fmt:
 
 verify/vet:
 	@go vet ./...
+
+# What the last release asks of the schema must still be there; before there is a
+# tag, what this one asks.
+verify/migrations:
+	@set -euo pipefail; \
+	asked="$$PWD/queries"; tag="$$(git describe --tags --abbrev=0 2>/dev/null || true)"; \
+	if [[ -n "$$tag" ]]; then \
+	  asked="$$(mktemp -d)"; trap 'rm -rf "$$asked"' EXIT; \
+	  git archive "$$tag" queries | tar -x -C "$$asked" --strip-components=1; \
+	fi; \
+	go -C tools run ./sqllint -queries "$$asked" "$$PWD/migrations"
+
+.PHONY: migrations/list
+migrations/list: ## list a new migration with its checksum: it never changes then
+	@go -C tools run ./sqllint -list "$$PWD/migrations"
 
 verify/sqlc:
 	@$(SQLC) diff || { echo 'queries/*.go is not what the SQL says: run "make generate"' >&2; exit 1; }

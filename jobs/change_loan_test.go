@@ -238,6 +238,7 @@ CREATE TRIGGER fail BEFORE UPDATE OF terms_changes ON loans FOR EACH ROW EXECUTE
 	require.NoError(t, err)
 	require.Equal(t, queries.LoanChangeStatusRequested, row.Status)
 
+	db.SwitchOffDDLGuards(t)
 	_, err = db.Super.Exec(t.Context(), "DROP TRIGGER fail ON loans")
 	require.NoError(t, err)
 	require.NoError(t, workChange(t.Context(), db.App, row.ID))

@@ -145,6 +145,9 @@ func (c closing) write(ctx context.Context, q *queries.Queries, w *writing, quie
 	if len(quiet) == 0 {
 		return nil
 	}
+	if err := AllowRows(ctx, q, len(quiet)); err != nil {
+		return err
+	}
 	moved, err := q.MarkDayPassed(ctx, c.asOfOn, quiet)
 	if err != nil {
 		return fmt.Errorf("mark day passed: %w", err)

@@ -78,6 +78,9 @@ func markStale(ctx context.Context, tx pgx.Tx, run *queries.Run) error {
 	if err != nil {
 		return fmt.Errorf("get payment policy: %w", err)
 	}
+	if err := AllowRows(ctx, q, EveryRow); err != nil {
+		return err
+	}
 	_, err = q.MarkDisbursementsStale(ctx, run.AsOfOn-mortgage.Date(policy.StaleAfterDays))
 	if err != nil {
 		return fmt.Errorf("mark disbursements stale: %w", err)

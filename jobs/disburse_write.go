@@ -107,6 +107,9 @@ func textOf(s *string) string {
 func (w *disburseWriting) write(ctx context.Context, q *queries.Queries) error {
 	p := &w.bills
 	if len(p.NewID)+len(p.BillID)+len(p.ID)+len(p.LineID) > 0 {
+		if err := AllowRows(ctx, q, max(len(p.BillID), len(p.LineID))); err != nil {
+			return err
+		}
 		changed, err := q.PayEscrow(ctx, *p)
 		if err != nil {
 			return fmt.Errorf("write bills and disbursements: %w", err)

@@ -152,6 +152,9 @@ func (a *analysis) reaches(dueOn mortgage.Date) bool {
 
 // write writes all that was gathered, in a constant number of statements.
 func (w *analysisWriting) write(ctx context.Context, q *queries.Queries) error {
+	if err := AllowRows(ctx, q, len(w.made.ID)); err != nil {
+		return err
+	}
 	made, err := q.WriteEscrowAnalyses(ctx, w.made)
 	if err != nil {
 		return fmt.Errorf("write analyses: %w", err)
@@ -171,6 +174,9 @@ func (w *analysisWriting) write(ctx context.Context, q *queries.Queries) error {
 	}
 	if len(w.terms.LoanID) == 0 {
 		return nil
+	}
+	if err := AllowRows(ctx, q, len(w.terms.LoanID)); err != nil {
+		return err
 	}
 	stored, err := q.WriteEscrowTerms(ctx, w.terms)
 	if err != nil {

@@ -98,6 +98,9 @@ func (w *PostBatchChunk) post(ctx context.Context, args PostBatchChunkArgs) erro
 func (w *PostBatchChunk) record(ctx context.Context, args PostBatchChunkArgs, payments []uuid.UUID, posted bool) error {
 	err := pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) error {
 		q := queries.New(tx)
+		if err := AllowRows(ctx, q, int(args.LastLine-args.FirstLine)+1); err != nil {
+			return err
+		}
 		if posted { // As it nearly always is, and half as dear.
 			return q.MarkBatchItemsOfPosted(ctx, queries.MarkBatchItemsOfPostedParams{
 				BatchID: args.BatchID, FirstLine: args.FirstLine, LastLine: args.LastLine, PaymentIds: payments,

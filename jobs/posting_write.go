@@ -113,6 +113,9 @@ func (w *writing) keep(l *loanInHand) {
 
 // write writes all that was gathered.
 func (w *writing) write(ctx context.Context, q *queries.Queries) error {
+	if err := AllowRows(ctx, q, max(len(w.params.LoanID), len(w.params.PaymentID))); err != nil {
+		return err
+	}
 	changed, err := q.PostPayments(ctx, w.params)
 	if err != nil {
 		return fmt.Errorf("write postings: %w", err)

@@ -132,6 +132,9 @@ func RequestReversals(
 	if len(refused.Lines) == 0 {
 		return nil
 	}
+	if err := AllowRows(ctx, q, len(refused.Lines)); err != nil {
+		return err
+	}
 	if err := q.MarkBatchReturnsRefused(ctx, refused); err != nil {
 		return fmt.Errorf("mark returns refused: %w", err)
 	}
@@ -146,7 +149,11 @@ func insertReversals(
 	if len(wanted.Lines) == 0 {
 		return nil, nil
 	}
-	rows, err := queries.New(tx).InsertBatchReversals(ctx, wanted)
+	q := queries.New(tx)
+	if err := AllowRows(ctx, q, len(wanted.Lines)); err != nil {
+		return nil, err
+	}
+	rows, err := q.InsertBatchReversals(ctx, wanted)
 	if err != nil {
 		return nil, fmt.Errorf("insert reversals: %w", err)
 	}

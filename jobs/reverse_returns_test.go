@@ -176,6 +176,7 @@ func TestOneBadReturnKeepsNoOtherBack(t *testing.T) {
 	}
 	require.Eventually(t, reversed(9), patience, 5*time.Millisecond)
 	require.Equal(t, 1, itemStatus(t, db.App, batch.ID, queries.PaymentBatchItemStatusStored))
+	db.SwitchOffDDLGuards(t)
 	_, err = db.Super.Exec(t.Context(), "ALTER TABLE payments DROP CONSTRAINT bad")
 	require.NoError(t, err)
 	require.Eventually(t, reversed(10), patience, 5*time.Millisecond)

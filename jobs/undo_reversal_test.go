@@ -140,6 +140,7 @@ func TestUndoReversalRollsBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, in.UndoneAt)
 
+	db.SwitchOffDDLGuards(t)
 	_, err = db.Super.Exec(t.Context(), "ALTER TABLE payment_reversals DROP CONSTRAINT bad")
 	require.NoError(t, err)
 	require.NoError(t, worker.Work(t.Context(), reversalJob(undoing)))

@@ -16,7 +16,7 @@ WITH servicing AS (
   SELECT oid, relname AS name FROM pg_class
   WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
     AND relname NOT IN ('schema_migrations', 'api_tokens', 'users', 'roles', 'user_roles', 'user_ip_allowlist',
-      'sessions', 'password_resets', 'login_attempts', 'login_attempt_counts', 'auth_events')
+      'sessions', 'password_resets', 'login_attempts', 'login_attempt_counts', 'auth_events', 'history', 'undeletes')
 )`
 
 // check is a rule of the schema: a query over the catalog that names every
@@ -40,6 +40,7 @@ func TestSchema(t *testing.T) {
 			require.Empty(t, column[string](t, testdb.Tx(t), c.query))
 
 			db := testdb.Clone(t)
+			db.SwitchOffDDLGuards(t)
 			require.NotEmpty(t, c.plants)
 			for _, p := range c.plants {
 				tx, err := db.Super.Begin(t.Context())
@@ -273,6 +274,28 @@ WHERE (event <> 'UPDATE' OR name = 'transactions') AND NOT EXISTS (
 		},
 	},
 
+	// guard_table gives a new table all of them. People and their rights have them too;
+	// how far a run has come is no history.
+	"every servicing table limits rows and keeps its history, always": {
+		query: servicing + `, guarded AS (
+  SELECT oid, name FROM servicing
+  UNION ALL SELECT name::regclass, name FROM unnest('{users,user_roles,user_ip_allowlist,api_tokens}'::text[]) name
+)
+SELECT format('%s has no %s', name, guard)
+FROM guarded g, (VALUES ('limit_updated_rows', 'limit_rows', 16), ('limit_deleted_rows', 'limit_rows', 8),
+  ('keep_updated_rows', 'keep_history', 16), ('keep_deleted_rows', 'keep_history', 8)) guards (guard, function, bit)
+WHERE NOT (guard = 'keep_updated_rows' AND name IN ('runs', 'run_chunks')) AND NOT EXISTS (
+  SELECT FROM pg_trigger WHERE tgrelid = g.oid AND tgname = guard AND tgenabled = 'A' AND tgtype = bit
+    AND tgqual IS NULL AND cardinality(tgattr::int2[]) = 0 AND tgfoid = function::regproc)`,
+		plants: []plant{
+			{`CREATE TABLE fees (id bigint PRIMARY KEY)`, "fees has no limit_updated_rows"},
+			{`CREATE TABLE fees (id bigint PRIMARY KEY)`, "fees has no keep_deleted_rows"},
+			{`DROP TRIGGER limit_deleted_rows ON users`, "users has no limit_deleted_rows"},
+			{`ALTER TABLE loans DISABLE TRIGGER keep_updated_rows`, "loans has no keep_updated_rows"},
+			{`ALTER TABLE loans ENABLE TRIGGER limit_updated_rows`, "loans has no limit_updated_rows"},
+		},
+	},
+
 	// Whoever lets the application delete from another table says so here.
 	"the application removes only what is a user's own": {
 		query: `
@@ -400,7 +423,7 @@ WHERE relnamespace IN ('public'::regnamespace, 'river'::regnamespace) AND CASE
 SELECT format('%s.%s: %s', relname, attname, CASE WHEN secret THEN 'seen' ELSE 'not seen' END)
 FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (
   SELECT attname IN ('token_hash', 'password_hash', 'account_number')
-    OR relname = 'escrow_files' AND attname = 'content'
+    OR relname = 'escrow_files' AND attname = 'content' OR relname = 'history' AND attname IN ('old_row', 'new_row')
 ) s (secret)
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped
   AND has_column_privilege('loanserve_readonly', attrelid, attnum, 'SELECT') = secret`,

@@ -48,6 +48,9 @@ const (
 	historyLock int64 = 7_201_969_002
 )
 
+// repeated are the files that run every time, before and after the history.
+var repeated = []string{"roles.sql", "event_triggers.sql"}
+
 // Migration is one step of the history.
 type Migration struct {
 	Version   int64     `json:"version"`
@@ -62,6 +65,9 @@ type Migration struct {
 //
 // The login that the URL names must be able to become loanserve_owner; where
 // the roles do not exist yet it must be able to create them.
+//
+// Afterwards the event triggers that guard the schema are created where the login
+// may; DropsAreRefused says whether they are there.
 //
 // It returns an error, and changes nothing, when a migration that was applied
 // before is missing or differs here.
@@ -80,7 +86,10 @@ func Up(ctx context.Context, url string, log *slog.Logger) ([]Migration, error) 
 		done, err := h.up(ctx)
 		applied = append(applied, done...)
 		if err == nil {
-			return applied, nil
+			if err = GuardDDL(ctx, url); errors.Is(err, ErrNoEventTriggers) {
+				err = nil // It takes rights that a managed database gives nobody.
+			}
+			return applied, err
 		}
 		if attempt == attempts || !isLockTimeout(err) {
 			return applied, fmt.Errorf("migrate: %w", err)
@@ -140,11 +149,13 @@ func Fingerprint() (string, error) {
 	for _, m := range all {
 		fmt.Fprintf(sum, "%d %s %s\n", m.Version, m.Name, m.SHA256)
 	}
-	roles, err := files.ReadFile("roles.sql")
-	if err != nil {
-		return "", fmt.Errorf("read roles: %w", err)
+	for _, name := range repeated {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return "", fmt.Errorf("read %s: %w", name, err)
+		}
+		sum.Write(text)
 	}
-	sum.Write(roles)
 	sum.Write([]byte(strings.Join(createHistory, ";\n")))
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
@@ -207,7 +218,7 @@ func (h *history) up(ctx context.Context) ([]Migration, error) {
 	}
 	provider, err := goose.NewProvider("", h.db, files,
 		goose.WithStore(store), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
-		goose.WithExcludeNames([]string{"roles.sql"}),
+		goose.WithExcludeNames(repeated),
 		goose.WithGoMigrations(h.riverSteps()...))
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)

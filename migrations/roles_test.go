@@ -98,6 +98,11 @@ func TestSmallDeployment(t *testing.T) {
 	require.NoError(t, err, "it finds that it may")
 	require.Empty(t, applied)
 
+	guard := func(login string) error { return migrations.GuardDDL(t.Context(), as(t, address, login)) }
+	require.ErrorIs(t, guard("small"), migrations.ErrNoEventTriggers)
+	require.NoError(t, migrations.GuardDDL(t.Context(), server.URL("small")), "a superuser may")
+	require.NoError(t, guard("small"), "and then nothing is left to do")
+
 	serving := connect(t, as(t, address, "small"), testdb.RoleApp)
 	require.NoError(t, migrations.Check(t.Context(), serving))
 	loan := testdb.Loan(t, serving)

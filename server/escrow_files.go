@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"loanserve/internal/instruction"
+	"loanserve/jobs"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
@@ -227,6 +228,9 @@ func (w fileWriting) store(
 	}
 	if err != nil {
 		return row, fmt.Errorf("insert file: %w", err)
+	}
+	if err := jobs.AllowRows(ctx, w.q, len(ids)); err != nil {
+		return row, err
 	}
 	sent, err := w.q.MarkDisbursementsSent(ctx, queries.MarkDisbursementsSentParams{Ids: ids, FileID: id, SentAt: &at})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"loanserve/jobs"
 	"loanserve/queries"
 )
 
@@ -254,6 +255,10 @@ func (u Users) Delete(ctx context.Context, actor Actor, id int64) error {
 	about := targetOf(user)
 	about.gone = true
 	if err := actor.tell(ctx, u.q(), "user_deleted", about, who); err != nil {
+		return err
+	}
+	// What is his goes with him, however much it is.
+	if err := jobs.AllowRows(ctx, u.q(), jobs.EveryRow); err != nil {
 		return err
 	}
 	if _, err := u.q().DeleteUser(ctx, id); err != nil {

@@ -18,17 +18,18 @@ type cli struct {
 	LogLevel  logLevel  `placeholder:"LEVEL" default:"info" setting:"LOANSERVE_LOG_LEVEL" help:"debug, info, warn or error; info otherwise."`
 	LogFormat logFormat `placeholder:"FORMAT" setting:"LOANSERVE_LOG_FORMAT" help:"json or text; otherwise text on a terminal and json elsewhere."`
 
-	Demo    demoCommand    `cmd:"" help:"Do real work on a portfolio of invented loans, in front of you."`
-	Serve   serveCommand   `cmd:"" help:"Serve the HTTP API."`
-	Work    workCommand    `cmd:"" help:"Work jobs, and serve no API."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
-	Check   checkCommand   `cmd:"" help:"Check that what is stored is in order."`
-	Token   tokenCommand   `cmd:"" help:"Create, list and revoke the tokens of API clients."`
-	User    userCommand    `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
-	Backup  backupCommand  `cmd:"" help:"Make, list, verify and prune backups."`
-	Restore restoreCommand `cmd:"" help:"Restore a backup into a new directory or an empty database."`
-	Version versionCommand `cmd:"" help:"Print the version."`
-	OpenAPI openAPICommand `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
+	Demo     demoCommand     `cmd:"" help:"Do real work on a portfolio of invented loans, in front of you."`
+	Serve    serveCommand    `cmd:"" help:"Serve the HTTP API."`
+	Work     workCommand     `cmd:"" help:"Work jobs, and serve no API."`
+	Migrate  migrateCommand  `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
+	Check    checkCommand    `cmd:"" help:"Check that what is stored is in order."`
+	Undelete undeleteCommand `cmd:"" help:"Put back what one transaction deleted."`
+	Token    tokenCommand    `cmd:"" help:"Create, list and revoke the tokens of API clients."`
+	User     userCommand     `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
+	Backup   backupCommand   `cmd:"" help:"Make, list, verify and prune backups."`
+	Restore  restoreCommand  `cmd:"" help:"Restore a backup into a new directory or an empty database."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+	OpenAPI  openAPICommand  `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
 }
 
 // databaseFlags are for every command that needs a database.

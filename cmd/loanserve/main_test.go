@@ -170,7 +170,7 @@ func TestMigrateAndItsFindings(t *testing.T) {
 	require.Equal(t, exitOK, got.code, got.stderr)
 	got = runWith(t.Context(), env, "migrate", "up", "--json")
 	require.Equal(t, exitOK, got.code, got.stderr)
-	require.JSONEq(t, `{"applied":[]}`, got.stdout)
+	require.JSONEq(t, `{"applied":[],"drops_are_refused":true}`, got.stdout)
 	got = runWith(t.Context(), env, "migrate", "status", "--json")
 	require.Equal(t, exitOK, got.code, got.stderr)
 	require.Contains(t, got.stdout, `"up_to_date": true`)

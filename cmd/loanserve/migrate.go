@@ -48,14 +48,21 @@ func (m *migrateUpCommand) Run(ctx context.Context, p *program, c *cli) error {
 	if err != nil {
 		return err
 	}
+	guarded, err := migrations.DropsAreRefused(ctx, url)
+	if err != nil {
+		return err
+	}
 	if m.JSON {
-		return printJSON(p.stdout, map[string]any{"applied": notNil(applied)})
+		return printJSON(p.stdout, map[string]any{"applied": notNil(applied), "drops_are_refused": guarded})
 	}
 	for _, step := range applied {
 		fmt.Fprintln(p.stdout, "applied", step.Name)
 	}
 	if len(applied) == 0 {
 		fmt.Fprintln(p.stdout, "nothing to do: the schema is the newest")
+	}
+	if !guarded {
+		fmt.Fprintln(p.stderr, "warning:", migrations.ErrNoEventTriggers)
 	}
 	return nil
 }

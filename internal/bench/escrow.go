@@ -275,6 +275,9 @@ func (r *rawResult) store(ctx context.Context, q *queries.Queries, ids []int64) 
 		terms.LoanID, terms.StartOn = append(terms.LoanID, loan), append(terms.StartOn, a.StartOn)
 		terms.Changed = append(terms.Changed, true)
 	}
+	if err := jobs.AllowRows(ctx, q, len(made.ID)); err != nil {
+		return err
+	}
 	if _, err := q.WriteEscrowAnalyses(ctx, made); err != nil {
 		return fmt.Errorf("write analyses: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"loanserve/jobs"
+	"loanserve/queries"
 )
 
 // setSize is how many payments one statement of the set-based limit posts.
@@ -217,6 +218,9 @@ func (b *bench) rawSets(ctx context.Context) (float64, error) {
 func (b *bench) postSet(ctx context.Context, ids []uuid.UUID) error {
 	return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 		var posted int
+		if err := jobs.AllowRows(ctx, queries.New(tx), len(ids)); err != nil {
+			return err
+		}
 		err := tx.QueryRow(ctx, `
 WITH due AS (
   SELECT p.id, l.id AS loan_id, l.last_seq + 1 AS seq

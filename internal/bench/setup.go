@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,7 @@ import (
 
 	"loanserve/internal/database"
 	"loanserve/internal/pgcluster"
+	"loanserve/jobs"
 	"loanserve/migrations"
 )
 
@@ -125,7 +127,12 @@ func (b *bench) database(ctx context.Context) error {
 }
 
 func execute(ctx context.Context, url, sql string) error {
-	conn, err := pgx.Connect(ctx, url)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("database URL: %w", err)
+	}
+	config.RuntimeParams["loanserve.max_rows"] = strconv.Itoa(jobs.EveryRow)
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}

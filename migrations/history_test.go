@@ -1,0 +1,180 @@
+package migrations_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/testdb"
+	"loanserve/queries"
+)
+
+// kept reads the history of a table, the oldest first.
+func kept(t *testing.T, db querier, table string) []string {
+	t.Helper()
+	return column[string](t, db, `
+SELECT format('%s %s %s -> %s by %s as %s', operation, primary_key, old_row, coalesce(new_row::text, 'nothing'), application, role)
+FROM history WHERE relation = $1 ORDER BY id`, table)
+}
+
+func TestHistoryKeepsWhatWasChanged(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	loan := testdb.Loan(t, db.App)
+	conn, err := db.App.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	exec(t, conn, `SET application_name = 'night shift'`)
+	exec(t, conn, `UPDATE loans SET status = 'archived', suspense_cents = suspense_cents WHERE id = $1`, loan.ID)
+	exec(t, conn, `UPDATE loans SET status = status`)
+	id := one[string](t, db.Super, `SELECT id::text FROM loans`)
+	require.Equal(t, []string{
+		`UPDATE {"id": ` + id + `} {"status": "active"} -> {"status": "archived"} by night shift as loanserve_app`,
+	}, kept(t, db.Super, "loans")[1:], "after the boarding: of an update only what differs, and nothing of one that changed nothing")
+
+	for _, attack := range []string{`SELECT count(*) FROM history`, `INSERT INTO history DEFAULT VALUES`} {
+		_, err := db.App.Exec(t.Context(), attack)
+		code, _ := state(err)
+		require.Equal(t, insufficientPrivilege, code, "it holds credentials: %s", attack)
+	}
+	part := one[string](t, db.Super, `SELECT tableoid::regclass::text FROM history LIMIT 1`)
+	require.Contains(t, part, "history_parts.history_p")
+	for _, table := range []string{"history", part} {
+		for _, attack := range []string{`DELETE FROM `, `TRUNCATE `} {
+			_, err := db.Super.Exec(t.Context(), attack+table)
+			code, _ := state(err)
+			require.Equal(t, restrictViolation, code, attack+table)
+		}
+	}
+}
+
+// guardOf is the trigger that refuses to remove a table's rows.
+func guardOf(table string) string {
+	if table == "transactions" {
+		return "refuse_rewriting"
+	}
+	return "refuse_removal"
+}
+
+// disaster deletes a whole portfolio by one transaction, as somebody does who has
+// removed the guards, and returns the transaction. The order is found by trying.
+func disaster(t *testing.T, db *testdb.DB) (xid string) {
+	t.Helper()
+	db.SwitchOffDDLGuards(t)
+	tables := servicingTables(t, db.Super)
+	for _, table := range tables {
+		exec(t, db.Super, `ALTER TABLE `+table+` DISABLE TRIGGER `+guardOf(table))
+	}
+	err := pgx.BeginFunc(t.Context(), db.Super, func(tx pgx.Tx) error {
+		exec(t, tx, `SET LOCAL loanserve.max_rows = '1000'`)
+		for waiting := tables; len(waiting) > 0; {
+			var left []string
+			for _, table := range waiting {
+				err := pgx.BeginFunc(t.Context(), tx, func(savepoint pgx.Tx) error {
+					_, err := savepoint.Exec(t.Context(), `DELETE FROM `+table)
+					return err
+				})
+				if err != nil {
+					left = append(left, table)
+				}
+			}
+			require.Less(t, len(left), len(waiting), "%v", left)
+			waiting = left
+		}
+		xid = one[string](t, tx, `SELECT pg_current_xact_id()::text`)
+		return nil
+	})
+	require.NoError(t, err)
+	for _, table := range tables {
+		exec(t, db.Super, `ALTER TABLE `+table+` ENABLE ALWAYS TRIGGER `+guardOf(table))
+	}
+	return xid
+}
+
+// books are all tables but those that tell of the undoing.
+func books(t *testing.T, db querier) map[string]string {
+	t.Helper()
+	all := contents(t, db)
+	for _, table := range []string{"public.history", "public.undeletes", "public.auth_events"} {
+		delete(all, table)
+	}
+	return all
+}
+
+// TestUndeletePutsEverythingBack deletes every row of servicing data, and has it back
+// to the byte.
+func TestUndeletePutsEverythingBack(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	portfolio(t, db)
+	before := books(t, db.Super)
+	xid := disaster(t, db)
+	require.Zero(t, one[int](t, db.Super, `SELECT count(*) FROM loans`))
+
+	steps, err := queries.New(db.Owner).InsertDeleted(t.Context(), xid)
+	require.NoError(t, err)
+	require.NotEmpty(t, steps)
+	require.Equal(t, before, books(t, db.Super))
+
+	steps, err = queries.New(db.Owner).InsertDeleted(t.Context(), xid)
+	require.NoError(t, err)
+	require.Empty(t, steps, "the second time does nothing")
+	require.Equal(t, before, books(t, db.Super))
+}
+
+// TestUndeleteKeepsWhatCameLater deletes a user, whom references let go, and writes on:
+// what nobody touched is as it was, what was written later stays.
+func TestUndeleteKeepsWhatCameLater(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	exec(t, db.Super, `
+INSERT INTO users (name, full_name, password_hash)
+  SELECT name, name, '$argon2id$v=19$m=1,t=1,p=1$a$a' FROM unnest('{ann,ben,cid}'::text[]) name;
+INSERT INTO user_roles (user_id, role_id, assigned_by, assigned_by_name)
+  SELECT u.id, role_id, (SELECT id FROM users WHERE name = 'ann'), 'ann'
+  FROM (VALUES ('ben', 1), ('ben', 4), ('ann', 5)) r (name, role_id) JOIN users u USING (name)`)
+	xid := one[string](t, db.App, `
+WITH gone AS (DELETE FROM users WHERE name = 'ann' RETURNING id) SELECT pg_current_xact_id()::text FROM gone`)
+	require.Equal(t, 2, one[int](t, db.Super, `SELECT count(*) FROM user_roles WHERE assigned_by IS NULL`))
+	// Later: one of the two is given anew, by somebody else, and a user comes.
+	exec(t, db.Super, `UPDATE user_roles SET assigned_by = (SELECT id FROM users WHERE name = 'cid') WHERE role_id = 4`)
+	exec(t, db.Super, `INSERT INTO users (name, full_name, password_hash) VALUES ('dan', 'x', '$argon2id$v=19$m=1,t=1,p=1$a$a')`)
+
+	steps, err := queries.New(db.Owner).InsertDeleted(t.Context(), xid)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"insert 1 rows into users", "insert 1 rows into user_roles", "set assigned_by of 1 rows of user_roles as it was",
+	}, steps)
+	require.Equal(t, []string{"ann 5 ann", "ben 1 ann", "ben 4 cid"}, column[string](t, db.Super, `
+SELECT format('%s %s %s', u.name, role_id, a.name) FROM user_roles r
+JOIN users u ON u.id = r.user_id JOIN users a ON a.id = assigned_by ORDER BY 1`))
+	require.Equal(t, 4, one[int](t, db.Super, `SELECT count(*) FROM users`))
+}
+
+// TestUndeleteRefuses proves that it changes nothing where it cannot do all, and who
+// may call it.
+func TestUndeleteRefuses(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	user := func(name string) {
+		exec(t, db.Super, `INSERT INTO users (name, full_name, password_hash) VALUES ($1, 'x', '$argon2id$v=19$m=1,t=1,p=1$a$a')`, name)
+	}
+	user("ann")
+	xid := one[string](t, db.App, `
+WITH gone AS (DELETE FROM users WHERE name = 'ann' RETURNING id) SELECT pg_current_xact_id()::text FROM gone`)
+	user("ann") // Another one, of the same name.
+
+	_, err := queries.New(db.Owner).InsertDeleted(t.Context(), xid)
+	code, hint := state(err)
+	require.Equal(t, restrictViolation, code, err)
+	require.ErrorContains(t, err, "users_name_key")
+	require.NotEmpty(t, hint)
+	require.Equal(t, 1, one[int](t, db.Super, `SELECT count(*) FROM users`))
+
+	_, err = queries.New(db.Owner).InsertDeleted(t.Context(), "1")
+	require.ErrorContains(t, err, "the history knows no row that transaction 1 deleted")
+	_, err = queries.New(db.App).InsertDeleted(t.Context(), xid)
+	code, _ = state(err)
+	require.Equal(t, insufficientPrivilege, code)
+}
