@@ -19,7 +19,7 @@ func (c *comparison) alter(e, f *catalog.Fact) []string {
 	case kindTable:
 		return append(owner, alterTable(e, f)...)
 	case kindColumn:
-		return alterColumn(e, f)
+		return c.alterColumn(e, f)
 	case kindEnum:
 		return append(owner, alterEnum(e, f)...)
 	case kindDomain:
@@ -93,6 +93,44 @@ func alterTable(e, f *catalog.Fact) []string {
 		}
 	}
 	return all
+}
+
+// alterColumn does to a column what alterColumn below says, and makes anew around it
+// what a change of type would leave with casts or be refused for.
+func (c *comparison) alterColumn(e, f *catalog.Fact) []string {
+	all := alterColumn(e, f)
+	if e.Attributes["identity"] != "" && f.Attributes["identity"] == "" {
+		for _, p := range c.partsOfColumn(c.expected, e) {
+			if p.Kind == kindPrivileges {
+				all = append(all, createOne(p)...)
+			}
+		}
+	}
+	if e.Attributes["type"] == f.Attributes["type"] {
+		return all
+	}
+	var before, after []string
+	for _, k := range c.order {
+		x, y := c.expected[k], c.found[k]
+		if x == nil || y == nil || !mentions(x.Attributes["definition"], e.Name) {
+			continue
+		}
+		switch k.Kind {
+		case kindConstraint, kindIndex:
+			if k.Place == e.Place && !x.Same(y) && c.follows(x, y) {
+				before, after = append(before, drop(y)...), append(after, createOne(x)...)
+			}
+		case kindTrigger:
+			if k.Place == e.Place {
+				before, after = append(before, drop(y)...), append(after, createOne(x)...)
+			}
+		case kindView, kindMatview:
+			if mentions(x.Attributes["definition"], e.Place) {
+				before, after = append(before, drop(y)...), append(after, c.create(x)...)
+			}
+		}
+	}
+	return append(append(before, all...), after...)
 }
 
 // alterColumn changes the type between taking the default away and setting it, so

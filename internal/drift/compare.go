@@ -87,6 +87,7 @@ func script(statements []string) string {
 func (c *comparison) compare() {
 	c.sortKeys()
 	c.absorbMissing()
+	c.absorbIdentities()
 	c.absorbExtra()
 	for _, k := range c.order {
 		e, f := c.expected[k], c.found[k]
@@ -123,6 +124,22 @@ func (c *comparison) absorbMissing() {
 func (c *comparison) absorb(f *catalog.Fact) {
 	if c.expected[f.Key()] == nil || c.found[f.Key()] == nil {
 		c.absorbed[f.Key()] = true
+	}
+}
+
+// absorbIdentities lets the finding of a column that lost its identity tell of the
+// sequence that went with it.
+func (c *comparison) absorbIdentities() {
+	for _, k := range c.order {
+		e, f := c.expected[k], c.found[k]
+		if k.Kind != kindColumn || e == nil || f == nil || e.Attributes["identity"] == "" || f.Attributes["identity"] != "" {
+			continue
+		}
+		for _, part := range c.partsOfColumn(c.expected, e) {
+			if part.Kind == kindSequence || part.Kind == kindPrivileges {
+				c.absorb(part)
+			}
+		}
 	}
 }
 

@@ -100,7 +100,7 @@ func (c *comparison) createTable(e *catalog.Fact) []string {
 		switch {
 		case p.Kind == kindSequence && p.Attributes["identity"] == "":
 			before = append(before, createSequence(p)...)
-			after = append(after, ownedBy(p), "ALTER SEQUENCE "+p.Place+" OWNER TO "+p.Attributes["owner"])
+			after = append(append(after, ownerOf(p)...), ownedBy(p))
 			owned[p.Place] = true
 		case p.Kind == kindColumn:
 			columns = append(columns, "  "+column(p))
@@ -156,7 +156,7 @@ func (c *comparison) createColumn(e *catalog.Fact) []string {
 	for _, p := range parts {
 		if p.Kind == kindSequence && p.Attributes["identity"] == "" {
 			made = append(made, createSequence(p)...)
-			after = append(after, ownedBy(p), "ALTER SEQUENCE "+p.Place+" OWNER TO "+p.Attributes["owner"])
+			after = append(append(after, ownerOf(p)...), ownedBy(p))
 		}
 	}
 	made = append(made, "ALTER TABLE "+e.Place+" ADD COLUMN "+column(e))

@@ -24,12 +24,12 @@ func (c *comparison) comparePrivileges(e, f *catalog.Fact) {
 	}
 	lacks, besides := map[string]string{}, map[string]string{}
 	for p, how := range should {
-		if has[p] != how && c.hasColumn(c.found, known.Place, p) {
+		if weaker(has[p], how) && c.hasColumn(c.found, known.Place, p) {
 			lacks[p] = how
 		}
 	}
 	for p, how := range has {
-		if should[p] != how && c.hasColumn(c.expected, known.Place, p) {
+		if weaker(should[p], how) && c.hasColumn(c.expected, known.Place, p) {
 			besides[p] = how
 		}
 	}
@@ -58,6 +58,9 @@ func (c *comparison) comparePrivileges(e, f *catalog.Fact) {
 	}
 	c.add(severity, known, granteeOf(known)+" has besides "+listed(besides)+" on "+on, remedy)
 }
+
+// weaker says whether the one way to have a privilege is less than the other.
+func weaker(a, b string) bool { return a == "" || a == "yes" && b != "yes" }
 
 // hasColumn says whether the column that a privilege is on is there; a privilege on
 // the whole has no column that could lack.

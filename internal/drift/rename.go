@@ -178,13 +178,18 @@ func (c *comparison) rename(e, f *catalog.Fact) {
 	if e.Kind != kindColumn {
 		renamed.Attributes = replacedIn(f.Attributes, old, name)
 	}
+	c.found[e.Key()] = &renamed
+	c.takeBack(f, e, old, name)
 	if !e.Same(&renamed) {
 		message += ", and that has changed: " + strings.Join(changes(e, &renamed), "; ")
 		remedy = append(remedy, c.alter(e, &renamed)...)
+		for _, k := range c.order {
+			if x, y := c.expected[k], c.found[k]; x != nil && y != nil && !x.Same(y) && c.follows(x, y) {
+				c.absorbed[k] = true
+			}
+		}
 	}
-	restored := *e
-	c.found[e.Key()] = &restored
-	c.takeBack(f, e, old, name)
+	c.found[e.Key()] = e
 	c.add(severityOfMissing(e), e, message, remedy)
 }
 
@@ -208,9 +213,7 @@ func (c *comparison) takeBack(f, e *catalog.Fact, old, name string) {
 		if want != k {
 			delete(c.found, k)
 			c.found[want] = &candidate
-			continue
-		}
-		if as.Same(&candidate) {
+		} else if as.Same(&candidate) || c.follows(as, &candidate) {
 			c.found[k] = &candidate
 		}
 	}

@@ -53,7 +53,7 @@ func severityOfChange(e, f *catalog.Fact) Severity {
 		}
 		return Breaking
 	}
-	if e.Attributes["owner"] != f.Attributes["owner"] {
+	if len(changes(e, f)) == 1 && e.Attributes["owner"] != f.Attributes["owner"] {
 		return Protection
 	}
 	return severityOfMissing(e)
