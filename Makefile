@@ -49,6 +49,10 @@ generate: ## write queries/*.go from the SQL, and api/openapi.yaml from the code
 	go run ./cmd/loanserve openapi > "$$new"; \
 	mkdir -p api; cat "$$new" > api/openapi.yaml
 
+.PHONY: generate/schema
+generate/schema: ## write what the migrations make to migrations/expected_schema.*.txt
+	go run ./internal/testdb/writeschema
+
 .PHONY: migrate
 migrate: ## bring the database at DATABASE_URL to the newest schema
 	go run ./cmd/loanserve migrate up
@@ -122,7 +126,7 @@ fmt: ## format the Go code
 	@$(GOLANGCI) fmt
 
 # The steps of verify, cheap ones first. Each is a target: make verify/vuln
-STEPS := tidy fmt vet migrations sqlc queries openapi lint vuln
+STEPS := tidy fmt vet migrations sqlc queries schema openapi lint vuln
 
 .PHONY: verify $(addprefix verify/,$(STEPS))
 verify: ## check all that needs no test: modules, format, SQL, contract, linters
@@ -170,6 +174,9 @@ verify/sqlc:
 # Every query is prepared on a database that our own migrations have made.
 verify/queries:
 	@$(WITHDB) $(SQLC) vet
+
+verify/schema:
+	@go run ./internal/testdb/writeschema -check
 
 verify/openapi:
 	@set -euo pipefail; \

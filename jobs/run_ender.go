@@ -90,8 +90,8 @@ func (e *ender) endChunk(ctx context.Context, run uuid.UUID, firstLoan int64) er
 		e.metrics.countClosed(outcome)
 	case queries.RunKindAnalyzeEscrow:
 		e.metrics.countAnalyzed(0, 0, outcome.failed)
-	case queries.RunKindDisburseEscrow, queries.RunKindCheckIntegrity, queries.RunKindCleanUpSessions,
-		queries.RunKindPruneLoginAttempts:
+	case queries.RunKindDisburseEscrow, queries.RunKindCheckIntegrity, queries.RunKindCheckSchema,
+		queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts:
 		// What was paid is counted from the tables, and the others have no chunks.
 	}
 	e.log.ErrorContext(ctx, "ended a part of a run that was given up", slog.String("run_id", run.String()),
@@ -148,7 +148,8 @@ func leftOf(
 			FirstLoanID: firstLoan, LastLoanID: chunk.LastLoanID, Complete: check.Complete,
 		})
 		return loans, "check it", err
-	case queries.RunKindCloseDay, queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts:
+	case queries.RunKindCloseDay, queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts,
+		queries.RunKindCheckSchema:
 	}
 	loans, err = q.ListLoansToClose(ctx, queries.ListLoansToCloseParams{
 		FirstLoanID: firstLoan, LastLoanID: chunk.LastLoanID, AsOfOn: chunk.AsOfOn,

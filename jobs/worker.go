@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 
+	"loanserve/internal/drift"
 	"loanserve/internal/statement"
 )
 
@@ -48,6 +49,9 @@ type Config struct {
 	// Checks says whether the stored data is checked by the clock, and lost loans are
 	// looked for; otherwise it is left to others to ask for it.
 	Checks bool
+	// Schema checks by the clock that the database is what the migrations make of it;
+	// nil leaves it to others to ask for it.
+	Schema *drift.Checker
 	// Servicer is who sends the statements that this process makes. Without a name it
 	// makes none, and leaves them to others.
 	Servicer statement.Servicer
@@ -69,6 +73,7 @@ func (c *Config) queues() map[string]river.QueueConfig {
 
 		QueueIntegrity: {MaxWorkers: integrityWorkers},
 		QueueAlarm:     {MaxWorkers: alarmWorkers},
+		QueueSchema:    {MaxWorkers: schemaWorkers},
 	}
 	if c.Servicer.Name != "" {
 		queues[QueueStatements] = river.QueueConfig{MaxWorkers: statementWorkers}
@@ -131,7 +136,18 @@ func (c Config) periodicJobs() []*river.PeriodicJob {
 	if c.Checks {
 		table = append(table, periodicChecks()...)
 	}
+	if c.Schema != nil {
+		table = append(table, periodicSchemaCheck())
+	}
 	return table
+}
+
+// schemaChecker returns who checks the schema when somebody asks for it.
+func (c *Config) schemaChecker(pool *pgxpool.Pool) *drift.Checker {
+	if c.Schema != nil {
+		return c.Schema
+	}
+	return drift.NewChecker(pool, pool.Config().ConnString())
 }
 
 // Start begins to work jobs and returns once the worker is known to be alive.

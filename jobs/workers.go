@@ -30,6 +30,7 @@ func newWorkers(pool *pgxpool.Pool, c *Config) *knownWorkers {
 	k.addChecks(pool, c)
 	register(k, &CleanUpSessions{DB: pool, Metrics: c.Metrics})
 	register(k, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics})
+	register(k, &CheckSchema{DB: pool, Checker: c.schemaChecker(pool)})
 	return k
 }
 

@@ -1451,6 +1451,7 @@ const (
 	RunKindCleanUpSessions    RunKind = "clean_up_sessions"
 	RunKindPruneLoginAttempts RunKind = "prune_login_attempts"
 	RunKindCheckIntegrity     RunKind = "check_integrity"
+	RunKindCheckSchema        RunKind = "check_schema"
 )
 
 func (e *RunKind) Scan(src interface{}) error {
@@ -1495,7 +1496,8 @@ func (e RunKind) Valid() bool {
 		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts,
-		RunKindCheckIntegrity:
+		RunKindCheckIntegrity,
+		RunKindCheckSchema:
 		return true
 	}
 	return false
@@ -1509,6 +1511,7 @@ func AllRunKindValues() []RunKind {
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts,
 		RunKindCheckIntegrity,
+		RunKindCheckSchema,
 	}
 }
 

@@ -119,6 +119,7 @@ func New(o Options) (*Server, error) {
 	s.routeDayCloses()
 	s.routePurges()
 	s.routeIntegrity()
+	s.routeSchemaChecks()
 	s.routeRuns()
 	s.escrowReturns = newWaiters(q.ListFinishedEscrowReturns, o.Log)
 	s.routeEscrowBills()

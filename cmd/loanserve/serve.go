@@ -85,6 +85,7 @@ func (f *processFlags) options(log *slog.Logger) processOptions {
 		},
 		checks:   true,
 		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,
+		checkSchema: true, allowDrift: f.AllowDrift,
 		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
 		servicer: statement.Servicer{
 			Name: string(f.Servicer.Name), Address: string(f.Servicer.Address), Phone: string(f.Servicer.Phone),
