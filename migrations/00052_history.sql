@@ -210,9 +210,9 @@ $$;
 SELECT guard_history_part('history'), guard_history_part('history_parts.history_default');
 SELECT extend_history(12);
 
--- How far a run has come says nothing that must be put back: of runs and their chunks
+-- How far a run has come says nothing that must be put back: of runs and their parts
 -- only deletions are kept.
-SELECT keep_history_of(tgrelid, tgrelid NOT IN ('runs'::regclass, 'run_chunks'::regclass)) FROM pg_trigger
+SELECT keep_history_of(tgrelid, tgrelid NOT IN ('runs'::regclass, 'run_chunks'::regclass, 'run_purges'::regclass)) FROM pg_trigger
 WHERE tgfoid IN ('refuse_removal'::regproc, 'refuse_rewriting'::regproc)
   AND tgrelid NOT IN ('history'::regclass, 'ddl_guard.ddl_log'::regclass)
   AND tgrelid NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'history_parts'::regnamespace)

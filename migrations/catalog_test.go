@@ -284,7 +284,7 @@ WHERE (event <> 'UPDATE' OR name = 'transactions') AND NOT EXISTS (
 SELECT format('%s has no %s', name, guard)
 FROM guarded g, (VALUES ('limit_updated_rows', 'limit_rows', 16), ('limit_deleted_rows', 'limit_rows', 8),
   ('keep_updated_rows', 'keep_history', 16), ('keep_deleted_rows', 'keep_history', 8)) guards (guard, function, bit)
-WHERE NOT (guard = 'keep_updated_rows' AND name IN ('runs', 'run_chunks')) AND NOT EXISTS (
+WHERE NOT (guard = 'keep_updated_rows' AND name IN ('runs', 'run_chunks', 'run_purges')) AND NOT EXISTS (
   SELECT FROM pg_trigger WHERE tgrelid = g.oid AND tgname = guard AND tgenabled = 'A' AND tgtype = bit
     AND tgqual IS NULL AND cardinality(tgattr::int2[]) = 0 AND tgfoid = function::regproc)`,
 		plants: []plant{
