@@ -420,7 +420,7 @@ WHERE relnamespace IN ('public'::regnamespace, 'river'::regnamespace) AND CASE
 SELECT format('%s.%s: %s', relname, attname, CASE WHEN secret THEN 'seen' ELSE 'not seen' END)
 FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (
   SELECT attname IN ('token_hash', 'password_hash', 'account_number')
-    OR relname = 'escrow_files' AND attname = 'content' OR relname = 'history' AND attname IN ('old_row', 'new_row')
+    OR relname = 'escrow_files' AND attname = 'content' OR relname = 'history' AND attname = 'old_row'
 ) s (secret)
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped
   AND has_column_privilege('loanserve_readonly', attrelid, attnum, 'SELECT') = secret`,
