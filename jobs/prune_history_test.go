@@ -16,7 +16,8 @@ func oldMonth(t *testing.T, db *testdb.DB, month string, rows int) {
 	t.Helper()
 	_, err := db.Owner.Exec(t.Context(), `
 SET timezone = 'UTC';
-DO $$ BEGIN EXECUTE format('CREATE TABLE history_parts.history_p%1$s PARTITION OF history FOR VALUES FROM (%2$L) TO (%3$L)',
+DO $$ BEGIN EXECUTE format(
+  'CREATE TABLE history_parts.history_p%1$s PARTITION OF history FOR VALUES FROM (%2$L) TO (%3$L)',
   to_char(date '`+month+`', 'YYYY_MM'), date '`+month+`', date '`+month+`' + interval '1 month'); END $$`)
 	require.NoError(t, err)
 	_, err = db.Owner.Exec(t.Context(), `
@@ -35,7 +36,9 @@ func TestPruneHistory(t *testing.T) {
 	kept := count(t, db, `SELECT count(*) FROM history`) - 7
 	require.Positive(t, kept)
 	_, err := db.Owner.Exec(t.Context(), `
-DO $$ DECLARE last text := (SELECT max(oid::regclass::text) FROM pg_class WHERE relname ~ '^history_p[0-9]{4}_[0-9]{2}$');
+DO $$
+DECLARE
+  last text := (SELECT max(oid::regclass::text) FROM pg_class WHERE relname ~ '^history_p[0-9]{4}_[0-9]{2}$');
 BEGIN
   PERFORM set_config('loanserve.allow_drop', last, true);
   EXECUTE 'DROP TABLE ' || last;

@@ -27,7 +27,8 @@ SELECT pg_current_xact_id()::text FROM changed`, loan.ID)
 		column[string](t, db.Super, `
 SELECT format('%s %s by %s as %s', operation, primary_key, application, role) FROM history
 WHERE relation = 'loans' AND xid = $1::text::xid8`, xid))
-	require.JSONEq(t, before, one[string](t, db.Super, `SELECT old_row::text FROM history WHERE xid = $1::text::xid8`, xid))
+	kept := one[string](t, db.Super, `SELECT old_row::text FROM history WHERE xid = $1::text::xid8`, xid)
+	require.JSONEq(t, before, kept)
 
 	for _, attack := range []string{`SELECT count(*) FROM history`, `INSERT INTO history DEFAULT VALUES`} {
 		_, err := db.App.Exec(t.Context(), attack)
@@ -44,6 +45,9 @@ WHERE relation = 'loans' AND xid = $1::text::xid8`, xid))
 		}
 	}
 }
+
+const addUser = `
+INSERT INTO users (name, full_name, password_hash) VALUES ($1, 'x', '$argon2id$v=19$m=1,t=1,p=1$a$a')`
 
 // guardOf is the trigger that refuses to remove a table's rows.
 func guardOf(table string) string {
@@ -135,7 +139,7 @@ WITH gone AS (DELETE FROM users WHERE name = 'ann' RETURNING id) SELECT pg_curre
 	require.Equal(t, 2, one[int](t, db.Super, `SELECT count(*) FROM user_roles WHERE assigned_by IS NULL`))
 	// Later: one of the two is given anew, by somebody else, and a user comes.
 	exec(t, db.Super, `UPDATE user_roles SET assigned_by = (SELECT id FROM users WHERE name = 'cid') WHERE role_id = 4`)
-	exec(t, db.Super, `INSERT INTO users (name, full_name, password_hash) VALUES ('dan', 'x', '$argon2id$v=19$m=1,t=1,p=1$a$a')`)
+	exec(t, db.Super, addUser, "dan")
 
 	steps, err := queries.New(db.Owner).InsertDeleted(t.Context(), xid)
 	require.NoError(t, err)
@@ -154,7 +158,7 @@ func TestUndeleteRefuses(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
 	user := func(name string) {
-		exec(t, db.Super, `INSERT INTO users (name, full_name, password_hash) VALUES ($1, 'x', '$argon2id$v=19$m=1,t=1,p=1$a$a')`, name)
+		exec(t, db.Super, addUser, name)
 	}
 	user("ann")
 	xid := one[string](t, db.App, `

@@ -173,7 +173,8 @@ func TestUndelete(t *testing.T) {
 	db := testdb.Clone(t)
 	var xid string
 	require.NoError(t, db.Super.QueryRow(t.Context(), `
-INSERT INTO users (name, full_name, password_hash) VALUES ('ann', 'x', '$argon2id$v=19$m=1,t=1,p=1$a$a') RETURNING id::text`).Scan(&xid))
+INSERT INTO users (name, full_name, password_hash) VALUES ('ann', 'x', '$argon2id$v=19$m=1,t=1,p=1$a$a')
+RETURNING id::text`).Scan(&xid))
 	require.NoError(t, db.App.QueryRow(t.Context(), `
 WITH gone AS (DELETE FROM users RETURNING id) SELECT pg_current_xact_id()::text FROM gone`).Scan(&xid))
 	users := func() (n int) {
