@@ -37,6 +37,7 @@ func kinds() map[string]string {
 		CleanUpSessionsArgs{}.Kind():    QueueHousekeeping,
 		PruneLoginAttemptsArgs{}.Kind(): QueueHousekeeping,
 		CheckSchemaArgs{}.Kind():        QueueSchema,
+		PruneHistoryArgs{}.Kind():       QueueHousekeeping,
 
 		DisburseEscrowArgs{}.Kind():      QueueCycle,
 		DisburseEscrowChunkArgs{}.Kind(): QueueCycle,

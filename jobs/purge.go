@@ -51,10 +51,13 @@ type Housekeeping struct {
 	// AttemptRetention is how long an attempt to log in stays. It is not shorter
 	// than LockoutWindow.
 	AttemptRetention time.Duration
+	// HistoryRetention is how long what rows were before stays: a month goes when all
+	// of it is older. It is not shorter than MinHistoryRetention.
+	HistoryRetention time.Duration
 }
 
-// periodic is what is purged by the clock: sessions every hour, attempts every
-// day, and both when a worker begins to lead, so that what was missed is made up.
+// periodic is what is purged by the clock: sessions every hour, attempts and
+// history every day, and all when a worker begins to lead, so that what was missed is made up.
 // Uniqueness by period keeps that from being more often.
 func (h Housekeeping) periodic() []*river.PeriodicJob {
 	every := func(period time.Duration, args river.JobArgs) *river.PeriodicJob {
@@ -65,6 +68,7 @@ func (h Housekeeping) periodic() []*river.PeriodicJob {
 	return []*river.PeriodicJob{
 		every(cleanUpEvery, CleanUpSessionsArgs{RunID: uuid.Nil, AgeSeconds: int32(h.SessionGrace.Seconds())}),
 		every(pruneEvery, PruneLoginAttemptsArgs{RunID: uuid.Nil, AgeSeconds: int32(h.AttemptRetention.Seconds())}),
+		every(pruneEvery, PruneHistoryArgs{RunID: uuid.Nil, AgeSeconds: int32(h.HistoryRetention.Seconds())}),
 	}
 }
 

@@ -27,11 +27,14 @@ func newPurgeMetrics(reg prometheus.Registerer) purgeMetrics {
 		}, byKind),
 		remaining: gauge("loanserve_purge_remaining_rows", "Rows that the last run found and did not delete."),
 		oldest: gauge("loanserve_purge_oldest_timestamp_seconds",
-			"Of the oldest row that the last run left: when the session expires, or the attempt was made; 0 for none."),
+			"Of the oldest row that the last run left: when the session expires, the attempt was made, "+
+				"or the month of history began; 0 for none."),
 		took: gauge("loanserve_purge_last_run_seconds", "How long the last run took, from its first job to its last."),
 	}
 	reg.MustRegister(m.deleted, m.remaining, m.oldest, m.took)
-	for _, kind := range []queries.RunKind{queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts} {
+	for _, kind := range []queries.RunKind{
+		queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts, queries.RunKindPruneHistory,
+	} {
 		m.deleted.WithLabelValues(string(kind))
 	}
 	return m

@@ -31,6 +31,7 @@ func newWorkers(pool *pgxpool.Pool, c *Config) *knownWorkers {
 	register(k, &CleanUpSessions{DB: pool, Metrics: c.Metrics})
 	register(k, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics})
 	register(k, &CheckSchema{DB: pool, Checker: c.schemaChecker(pool)})
+	register(k, &PruneHistory{DB: pool, Metrics: c.Metrics})
 	return k
 }
 

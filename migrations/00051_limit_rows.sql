@@ -35,7 +35,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  EXECUTE format('CREATE TRIGGER limit_updated_rows AFTER UPDATE ON %s REFERENCING NEW TABLE AS changed
+  EXECUTE format('CREATE TRIGGER limit_updated_rows AFTER UPDATE ON %s REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION public.limit_rows()', relation);
   EXECUTE format('CREATE TRIGGER limit_deleted_rows AFTER DELETE ON %s REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION public.limit_rows()', relation);

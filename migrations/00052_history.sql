@@ -10,7 +10,7 @@ SET LOCAL lock_timeout = '3s';
 CREATE SCHEMA history_parts;
 GRANT USAGE ON SCHEMA history_parts TO loanserve_backup;
 
--- Rows are found by transaction. Of an update only the columns that differ are kept.
+-- Rows are found by transaction.
 CREATE TABLE public.history (
   xid         xid8 NOT NULL DEFAULT pg_current_xact_id(),
   id          bigint GENERATED ALWAYS AS IDENTITY,
@@ -19,7 +19,6 @@ CREATE TABLE public.history (
   operation   text NOT NULL CHECK (operation IN ('UPDATE', 'DELETE')),
   primary_key jsonb NOT NULL,
   old_row     jsonb NOT NULL,
-  new_row     jsonb CHECK ((new_row IS NULL) = (operation = 'DELETE')),
   login       text NOT NULL DEFAULT session_user,
   role        text NOT NULL DEFAULT current_setting('role'),
   application text NOT NULL DEFAULT current_setting('application_name'),
@@ -138,28 +137,17 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- keep_history keeps what a statement changed or deleted. Both transition tables have
--- the rows of an update in one order. The arguments are the columns of the key.
+-- keep_history keeps what a statement changed or deleted. The arguments are the columns
+-- of the key. What a row became is in the next row of its history, or in the table: to
+-- keep that as well, or only what differs, costs an update twice as much.
 CREATE FUNCTION keep_history() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF TG_OP = 'DELETE' THEN
-    INSERT INTO public.history (relation, operation, primary_key, old_row)
-    SELECT TG_TABLE_NAME, TG_OP, (SELECT jsonb_object_agg(k, o.row -> k) FROM unnest(TG_ARGV) k), o.row
-    FROM (SELECT to_jsonb(old_rows) AS row FROM old_rows) o;
-  ELSE
-    INSERT INTO public.history (relation, operation, primary_key, old_row, new_row)
-    SELECT TG_TABLE_NAME, TG_OP, (SELECT jsonb_object_agg(k, o.row -> k) FROM unnest(TG_ARGV) k), d.old_row, d.new_row
-    FROM (SELECT to_jsonb(old_rows) AS row, row_number() OVER () AS n FROM old_rows) o
-    JOIN (SELECT to_jsonb(new_rows) AS row, row_number() OVER () AS n FROM new_rows) w USING (n),
-    LATERAL (
-      SELECT jsonb_object_agg(e.key, e.value) AS old_row, jsonb_object_agg(e.key, w.row -> e.key) AS new_row
-      FROM jsonb_each(o.row) e WHERE e.value IS DISTINCT FROM w.row -> e.key
-    ) d
-    WHERE d.old_row IS NOT NULL;
-  END IF;
+  INSERT INTO public.history (relation, operation, primary_key, old_row)
+  SELECT TG_TABLE_NAME, TG_OP, (SELECT jsonb_object_agg(k, o.row -> k) FROM unnest(TG_ARGV) k), o.row
+  FROM (SELECT to_jsonb(old_rows) AS row FROM old_rows OFFSET 0) o; -- each row is made JSON once
   RETURN NULL;
 END
 $$;
@@ -183,7 +171,7 @@ BEGIN
   EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER keep_deleted_rows', relation);
   IF updates THEN
     EXECUTE format('CREATE TRIGGER keep_updated_rows AFTER UPDATE ON %s
-      REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+      REFERENCING OLD TABLE AS old_rows
       FOR EACH STATEMENT EXECUTE FUNCTION public.keep_history(%s)', relation, key);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER keep_updated_rows', relation);
   END IF;
@@ -210,9 +198,9 @@ $$;
 SELECT guard_history_part('history'), guard_history_part('history_parts.history_default');
 SELECT extend_history(12);
 
--- How far a run has come says nothing that must be put back: of runs and their chunks
+-- How far a run has come says nothing that must be put back: of runs and their parts
 -- only deletions are kept.
-SELECT keep_history_of(tgrelid, tgrelid NOT IN ('runs'::regclass, 'run_chunks'::regclass)) FROM pg_trigger
+SELECT keep_history_of(tgrelid, tgrelid NOT IN ('runs'::regclass, 'run_chunks'::regclass, 'run_purges'::regclass)) FROM pg_trigger
 WHERE tgfoid IN ('refuse_removal'::regproc, 'refuse_rewriting'::regproc)
   AND tgrelid NOT IN ('history'::regclass, 'ddl_guard.ddl_log'::regclass)
   AND tgrelid NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'history_parts'::regnamespace)

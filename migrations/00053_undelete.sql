@@ -76,13 +76,13 @@ DECLARE
   rows bigint;
 BEGIN
   EXECUTE format('UPDATE public.%1$I t SET %2$I = r.%2$I
-    FROM public.history h, LATERAL jsonb_populate_record(NULL::public.%1$I, h.old_row || h.primary_key) r
+    FROM public.history h, LATERAL jsonb_populate_record(NULL::public.%1$I, h.old_row) r
     WHERE h.xid = $1 AND h.relation = %1$L AND h.operation = ''UPDATE''
-      AND h.old_row ? %2$L AND h.new_row -> %2$L = ''null'' AND %3$s AND t.%2$I IS NULL
+      AND h.old_row -> %2$L <> ''null'' AND %3$s AND t.%2$I IS NULL
       AND EXISTS (SELECT FROM public.history d WHERE d.xid = $1 AND d.relation = %4$L AND d.operation = ''DELETE''
         AND d.old_row -> %5$L = h.old_row -> %2$L)
       AND NOT EXISTS (SELECT FROM public.history l WHERE l.id > h.id AND l.relation = %1$L
-        AND l.primary_key = h.primary_key AND l.old_row ? %2$L)',
+        AND l.primary_key = h.primary_key AND l.old_row -> %2$L <> ''null'')',
     table_name, column_name, keys, target, target_column) USING of_xid;
   GET DIAGNOSTICS rows = ROW_COUNT;
   RETURN rows;

@@ -284,7 +284,7 @@ WHERE (event <> 'UPDATE' OR name = 'transactions') AND NOT EXISTS (
 SELECT format('%s has no %s', name, guard)
 FROM guarded g, (VALUES ('limit_updated_rows', 'limit_rows', 16), ('limit_deleted_rows', 'limit_rows', 8),
   ('keep_updated_rows', 'keep_history', 16), ('keep_deleted_rows', 'keep_history', 8)) guards (guard, function, bit)
-WHERE NOT (guard = 'keep_updated_rows' AND name IN ('runs', 'run_chunks')) AND NOT EXISTS (
+WHERE NOT (guard = 'keep_updated_rows' AND name IN ('runs', 'run_chunks', 'run_purges')) AND NOT EXISTS (
   SELECT FROM pg_trigger WHERE tgrelid = g.oid AND tgname = guard AND tgenabled = 'A' AND tgtype = bit
     AND tgqual IS NULL AND cardinality(tgattr::int2[]) = 0 AND tgfoid = function::regproc)`,
 		plants: []plant{
@@ -423,7 +423,7 @@ WHERE relnamespace IN ('public'::regnamespace, 'river'::regnamespace) AND CASE
 SELECT format('%s.%s: %s', relname, attname, CASE WHEN secret THEN 'seen' ELSE 'not seen' END)
 FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (
   SELECT attname IN ('token_hash', 'password_hash', 'account_number')
-    OR relname = 'escrow_files' AND attname = 'content' OR relname = 'history' AND attname IN ('old_row', 'new_row')
+    OR relname = 'escrow_files' AND attname = 'content' OR relname = 'history' AND attname = 'old_row'
 ) s (secret)
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped
   AND has_column_privilege('loanserve_readonly', attrelid, attnum, 'SELECT') = secret`,

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"loanserve/internal/testdb"
@@ -68,13 +67,13 @@ func TestWeakeningIsRefused(t *testing.T) {
 			if who == "owner" && notHis && code == insufficientPrivilege {
 				continue
 			}
-			assert.Equal(t, restrictViolation, code, "%s as %s: %v", attack, who, err)
-			assert.ErrorContains(t, err, named, attack)
-			assert.NotEmpty(t, hint, attack)
+			require.Equal(t, restrictViolation, code, "%s as %s: %v", attack, who, err)
+			require.ErrorContains(t, err, named, attack)
+			require.NotEmpty(t, hint, attack)
 		}
 		_, err := db.Super.Exec(t.Context(), `SET session_replication_role = replica; `+attack)
 		code, _ := state(err)
-		assert.Equal(t, restrictViolation, code, "%s with triggers silenced: %v", attack, err)
+		require.Equal(t, restrictViolation, code, "%s with triggers silenced: %v", attack, err)
 	}
 	require.Equal(t, before, contents(t, db.Super))
 }
@@ -157,8 +156,10 @@ func TestDDLIsWrittenDown(t *testing.T) {
 		"t none  CREATE TABLE table river.aside",
 		"t none  DROP TABLE table river.aside",
 	}, column[string](t, db.Super, `
-SELECT format('%s %s %s %s %s', login = session_user, role, application, command, object) FROM ddl_guard.ddl_log ORDER BY id`))
-	require.Contains(t, one[string](t, db.Super, `SELECT query FROM ddl_guard.ddl_log WHERE application <> ''`), "ADD note text")
+SELECT format('%s %s %s %s %s', login = session_user, role, application, command, object)
+FROM ddl_guard.ddl_log ORDER BY id`))
+	query := one[string](t, db.Super, `SELECT query FROM ddl_guard.ddl_log WHERE application <> ''`)
+	require.Contains(t, query, "ADD note text")
 }
 
 // TestSuperuserCanSwitchOff states the one way that is left: it takes a superuser, and

@@ -3,3 +3,25 @@
 --
 -- name: InsertDeleted :one
 SELECT undelete(@xid::text)::text[] AS steps;
+
+-- InsertHistoryParts makes the partitions of this month and of as many after it, and returns
+-- how many were missing.
+--
+-- name: InsertHistoryParts :one
+SELECT extend_history(@months::integer)::integer AS made;
+
+-- CountOldHistory returns how many rows the months hold that ended before a moment.
+--
+-- name: CountOldHistory :one
+SELECT count_history(@before_at::timestamptz)::bigint AS rows;
+
+-- DeleteOldHistoryBatch drops the months that ended before a moment, and returns how
+-- many rows they held.
+--
+-- name: DeleteOldHistoryBatch :one
+SELECT drop_history(@before_at::timestamptz)::bigint AS rows;
+
+-- GetOldestHistory returns when the oldest month begins that is kept.
+--
+-- name: GetOldestHistory :one
+SELECT oldest_history()::timestamptz AS began_at;

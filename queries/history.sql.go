@@ -7,7 +7,45 @@ package queries
 
 import (
 	"context"
+	"time"
 )
+
+const countOldHistory = `-- name: CountOldHistory :one
+SELECT count_history($1::timestamptz)::bigint AS rows
+`
+
+// CountOldHistory returns how many rows the months hold that ended before a moment.
+func (q *Queries) CountOldHistory(ctx context.Context, beforeAt time.Time) (int64, error) {
+	row := q.db.QueryRow(ctx, countOldHistory, beforeAt)
+	var rows int64
+	err := row.Scan(&rows)
+	return rows, err
+}
+
+const deleteOldHistoryBatch = `-- name: DeleteOldHistoryBatch :one
+SELECT drop_history($1::timestamptz)::bigint AS rows
+`
+
+// DeleteOldHistoryBatch drops the months that ended before a moment, and returns how
+// many rows they held.
+func (q *Queries) DeleteOldHistoryBatch(ctx context.Context, beforeAt time.Time) (int64, error) {
+	row := q.db.QueryRow(ctx, deleteOldHistoryBatch, beforeAt)
+	var rows int64
+	err := row.Scan(&rows)
+	return rows, err
+}
+
+const getOldestHistory = `-- name: GetOldestHistory :one
+SELECT oldest_history()::timestamptz AS began_at
+`
+
+// GetOldestHistory returns when the oldest month begins that is kept.
+func (q *Queries) GetOldestHistory(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, getOldestHistory)
+	var began_at time.Time
+	err := row.Scan(&began_at)
+	return began_at, err
+}
 
 const insertDeleted = `-- name: InsertDeleted :one
 SELECT undelete($1::text)::text[] AS steps
@@ -20,4 +58,17 @@ func (q *Queries) InsertDeleted(ctx context.Context, xid string) ([]string, erro
 	var steps []string
 	err := row.Scan(&steps)
 	return steps, err
+}
+
+const insertHistoryParts = `-- name: InsertHistoryParts :one
+SELECT extend_history($1::integer)::integer AS made
+`
+
+// InsertHistoryParts makes the partitions of this month and of as many after it, and returns
+// how many were missing.
+func (q *Queries) InsertHistoryParts(ctx context.Context, months int32) (int32, error) {
+	row := q.db.QueryRow(ctx, insertHistoryParts, months)
+	var made int32
+	err := row.Scan(&made)
+	return made, err
 }

@@ -1450,6 +1450,7 @@ const (
 	RunKindDisburseEscrow     RunKind = "disburse_escrow"
 	RunKindCleanUpSessions    RunKind = "clean_up_sessions"
 	RunKindPruneLoginAttempts RunKind = "prune_login_attempts"
+	RunKindPruneHistory       RunKind = "prune_history"
 	RunKindCheckIntegrity     RunKind = "check_integrity"
 	RunKindCheckSchema        RunKind = "check_schema"
 )
@@ -1496,6 +1497,7 @@ func (e RunKind) Valid() bool {
 		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts,
+		RunKindPruneHistory,
 		RunKindCheckIntegrity,
 		RunKindCheckSchema:
 		return true
@@ -1510,6 +1512,7 @@ func AllRunKindValues() []RunKind {
 		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts,
+		RunKindPruneHistory,
 		RunKindCheckIntegrity,
 		RunKindCheckSchema,
 	}

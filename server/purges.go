@@ -32,6 +32,13 @@ func (s *Server) routePurges() {
 			"day. Workers do the same by themselves, every day. How far it has come is at the Location.",
 		DefaultStatus: http.StatusAccepted,
 	}, s.pruneLoginAttempts)
+	register(s, ScopeHousekeepingRun, huma.Operation{
+		OperationID: "prune-history", Method: http.MethodPost, Path: "/v1/history-prunings", Tags: []string{"runs"},
+		Summary: "Drop old months of the history",
+		Description: "Drops the months of the history that ended before the retention, and makes those that are to come. " +
+			"Workers do the same by themselves, every day. How far it has come is at the Location.",
+		DefaultStatus: http.StatusAccepted,
+	}, s.pruneHistory)
 }
 
 type cleanUpSessionsInput struct {
@@ -51,6 +58,16 @@ type pruneLoginAttemptsInput struct {
 
 type attemptPruning struct {
 	RetentionDays *int32 `json:"retention_days,omitzero" nullable:"false" minimum:"1" maximum:"3650" doc:"How long ago an attempt must have been made; 90 if left out. The throttle of logins counts back one day, so that nothing younger can go."`
+	DryRun        bool   `json:"dry_run,omitzero" doc:"Only count what would go."`
+}
+
+type pruneHistoryInput struct {
+	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
+	Body historyPruning
+}
+
+type historyPruning struct {
+	RetentionDays *int32 `json:"retention_days,omitzero" nullable:"false" minimum:"90" maximum:"3650" doc:"How long ago a month must have ended; 400 if left out."`
 	DryRun        bool   `json:"dry_run,omitzero" doc:"Only count what would go."`
 }
 
@@ -87,6 +104,19 @@ func (s *Server) pruneLoginAttempts(ctx context.Context, in *pruneLoginAttemptsI
 		operation: "prune-login-attempts", path: "/v1/login-attempt-prunings", key: in.Key, body: &in.Body,
 		kind: queries.RunKindPruneLoginAttempts, age: age, dryRun: in.Body.DryRun,
 		job: func(run uuid.UUID) river.JobArgs { return jobs.PruneLoginAttemptsArgs{RunID: run, AgeSeconds: 0} },
+	})
+}
+
+func (s *Server) pruneHistory(ctx context.Context, in *pruneHistoryInput) (*runOutput, error) {
+	const day = 24 * time.Hour
+	age := jobs.DefaultHistoryRetention
+	if in.Body.RetentionDays != nil {
+		age = time.Duration(*in.Body.RetentionDays) * day
+	}
+	return s.purge(ctx, purgeRequest{
+		operation: "prune-history", path: "/v1/history-prunings", key: in.Key, body: &in.Body,
+		kind: queries.RunKindPruneHistory, age: age, dryRun: in.Body.DryRun,
+		job: func(run uuid.UUID) river.JobArgs { return jobs.PruneHistoryArgs{RunID: run, AgeSeconds: 0} },
 	})
 }
 
@@ -169,7 +199,8 @@ type runPurge struct {
 
 // showPurge adds to a run what only those have that delete rows.
 func (s *Server) showPurge(ctx context.Context, shown *run) error {
-	if shown.Kind != queries.RunKindCleanUpSessions && shown.Kind != queries.RunKindPruneLoginAttempts {
+	if shown.Kind != queries.RunKindCleanUpSessions && shown.Kind != queries.RunKindPruneLoginAttempts &&
+		shown.Kind != queries.RunKindPruneHistory {
 		return nil
 	}
 	row, err := s.q.GetRunPurge(ctx, shown.RunID)

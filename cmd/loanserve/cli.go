@@ -58,6 +58,7 @@ type processFlags struct {
 	StopTimeout      time.Duration `default:"30s" placeholder:"DURATION" setting:"LOANSERVE_STOP_TIMEOUT" help:"How long requests and jobs may take to finish after SIGTERM before they are cut off; 30s otherwise."`
 	SessionGrace     lifetime      `default:"24h" placeholder:"DURATION" setting:"LOANSERVE_SESSION_GRACE" help:"How long sessions that have ended are kept before workers delete them; 24h otherwise."`
 	AttemptRetention retention     `default:"90d" placeholder:"DURATION" setting:"LOANSERVE_LOGIN_ATTEMPT_RETENTION" help:"How long attempts to log in are kept before workers delete them, at least 24h; 90d otherwise."`
+	HistoryRetention historyTime   `default:"400d" placeholder:"DURATION" setting:"LOANSERVE_HISTORY_RETENTION" help:"How long workers keep what rows were before they were changed, at least 90d; 400d otherwise."`
 	Servicer         servicerFlags `embed:"" prefix:"servicer-"`
 	AllowDrift       bool          `setting:"LOANSERVE_ALLOW_DRIFT" help:"Start although the database differs from what the migrations make in a way that breaks the program or takes protection away. Each difference is a warning in the log."`
 	DrainDelay       time.Duration `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`

@@ -176,6 +176,43 @@ func TestMigrateAndItsFindings(t *testing.T) {
 	require.Contains(t, got.stdout, `"up_to_date": true`)
 }
 
+func TestUndelete(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	var xid string
+	require.NoError(t, db.Super.QueryRow(t.Context(), `
+INSERT INTO users (name, full_name, password_hash) VALUES ('ann', 'x', '$argon2id$v=19$m=1,t=1,p=1$a$a')
+RETURNING id::text`).Scan(&xid))
+	require.NoError(t, db.App.QueryRow(t.Context(), `
+WITH gone AS (DELETE FROM users RETURNING id) SELECT pg_current_xact_id()::text FROM gone`).Scan(&xid))
+	users := func() (n int) {
+		require.NoError(t, db.Super.QueryRow(t.Context(), `SELECT count(*) FROM users`).Scan(&n))
+		return n
+	}
+	env := environment{"DATABASE_URL": db.URL}
+
+	got := runWith(t.Context(), env, "undelete", "--xid", xid, "--dry-run")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	require.Equal(t, "insert 1 rows into users\ndry run: nothing was changed\n", got.stdout)
+	require.Zero(t, users())
+
+	got = runWith(t.Context(), env, "undelete", "--xid", xid, "--json")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	require.JSONEq(t, `{"xid":`+xid+`,"dry_run":false,"steps":["insert 1 rows into users"]}`, got.stdout)
+	require.Equal(t, 1, users())
+	var events int
+	require.NoError(t, db.Super.QueryRow(t.Context(),
+		`SELECT count(*) FROM auth_events WHERE kind = 'rows_undeleted' AND details ->> 'xid' = $1`, xid).Scan(&events))
+	require.Equal(t, 1, events)
+
+	got = runWith(t.Context(), env, "undelete", "--xid", xid)
+	require.Equal(t, exitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "nothing to do")
+	got = runWith(t.Context(), env, "undelete", "--xid", "3")
+	require.Equal(t, exitFailure, got.code)
+	require.Contains(t, got.stderr, "the history knows no row that transaction 3 deleted")
+}
+
 func TestTokens(t *testing.T) {
 	t.Parallel()
 

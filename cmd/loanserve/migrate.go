@@ -87,8 +87,17 @@ func (m *migrateStatusCommand) Run(ctx context.Context, p *program) error {
 		}
 	}
 	upToDate := pending == 0 && !virgin
-	if err := m.print(p, all, upToDate); err != nil {
+	guarded := false
+	if !virgin {
+		if guarded, err = migrations.DropsAreRefused(ctx, url); err != nil {
+			return err
+		}
+	}
+	if err := m.print(p, all, upToDate, guarded); err != nil {
 		return err
+	}
+	if upToDate && !guarded {
+		fmt.Fprintln(p.stderr, "warning:", migrations.ErrNoEventTriggers)
 	}
 	if upToDate {
 		return nil
@@ -101,9 +110,11 @@ func (m *migrateStatusCommand) Run(ctx context.Context, p *program) error {
 	return errFinding
 }
 
-func (m *migrateStatusCommand) print(p *program, all []migrations.Migration, upToDate bool) error {
+func (m *migrateStatusCommand) print(p *program, all []migrations.Migration, upToDate, guarded bool) error {
 	if m.JSON {
-		return printJSON(p.stdout, map[string]any{"up_to_date": upToDate, "migrations": notNil(all)})
+		return printJSON(p.stdout, map[string]any{
+			"up_to_date": upToDate, "drops_are_refused": guarded, "migrations": notNil(all),
+		})
 	}
 	t := newTable("MIGRATION", "APPLIED")
 	for _, step := range all {

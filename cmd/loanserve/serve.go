@@ -82,6 +82,7 @@ func (f *processFlags) options(log *slog.Logger) processOptions {
 		databaseURL: string(f.DatabaseURL), poolSize: int(f.PoolSize), adminListen: f.AdminListen,
 		housekeeping: &jobs.Housekeeping{
 			SessionGrace: time.Duration(f.SessionGrace), AttemptRetention: time.Duration(f.AttemptRetention),
+			HistoryRetention: time.Duration(f.HistoryRetention),
 		},
 		checks:   true,
 		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,

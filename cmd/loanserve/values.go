@@ -142,6 +142,23 @@ func (r *retention) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// historyTime is how long the history of rows is kept: no shorter than the database
+// keeps it anyway.
+type historyTime lifetime
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *historyTime) UnmarshalText(text []byte) error {
+	var l lifetime
+	if err := l.UnmarshalText(text); err != nil {
+		return err
+	}
+	if time.Duration(l) < jobs.MinHistoryRetention {
+		return errors.New("must be 90d or more: the database keeps as much")
+	}
+	*h = historyTime(l)
+	return nil
+}
+
 // timeZone is where a deployment is at home.
 type timeZone struct{ *time.Location }
 

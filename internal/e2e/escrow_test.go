@@ -93,7 +93,8 @@ func (p *program) boardEscrowed(loans int) {
 			loan := testdb.Loan(p.t, tx, func(a *queries.InsertLoanParams) { a.NextDueOn = testdb.Date("2026-11-01") })
 			testdb.EscrowLine(p.t, tx, loan, func(a *queries.InsertEscrowLineParams) { a.NextDueOn = testdb.Date("2026-12-01") })
 		}
-		_, err := tx.Exec(p.t.Context(), "UPDATE loans SET escrow_year_starts_on = '2025-11-01'")
+		_, err := tx.Exec(p.t.Context(),
+			"SET LOCAL loanserve.max_rows = '10000'; UPDATE loans SET escrow_year_starts_on = '2025-11-01'")
 		return err
 	})
 	require.NoError(p.t, err)
