@@ -33,7 +33,7 @@ facts AS (
       'minimum', q.seqmin::text, 'maximum', q.seqmax::text, 'cache', q.seqcache::text,
       'cycle', CASE WHEN q.seqcycle THEN 'yes' END,
       'identity', CASE WHEN d.deptype = 'i' THEN 'yes' END,
-      'owned by', format('%s.%I', d.refobjid::regclass, a.attname))
+      'owned by', d.refobjid::regclass::text || '.' || quote_ident(a.attname))
   FROM pg_catalog.pg_class c JOIN scope s ON s.oid = c.relnamespace
   JOIN pg_catalog.pg_sequence q ON q.seqrelid = c.oid
   LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
@@ -162,12 +162,12 @@ objects AS (
 ),
 granted AS (
   SELECT o.place, 'privileges' AS kind, o.type AS type, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END AS grantee,
-    x.privilege_type || coalesce(format(' (%s)', o.col), '') AS privilege, x.is_grantable
+    x.privilege_type || coalesce(' (' || o.col || ')', '') AS privilege, x.is_grantable
   FROM objects o, aclexplode(o.acl) AS x (grantor, grantee, privilege_type, is_grantable)
   WHERE x.grantee <> o.owner
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.objid = o.oid AND e.deptype = 'e')
   UNION ALL
-  SELECT 'for role ' || d.defaclrole::regrole::text || coalesce(format(' in schema %I', s.nspname), ''), 'default privileges',
+  SELECT 'for role ' || d.defaclrole::regrole::text || coalesce(' in schema ' || quote_ident(s.nspname), ''), 'default privileges',
     CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
       WHEN 'T' THEN 'TYPES' ELSE 'SCHEMAS' END,
     CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END, x.privilege_type, x.is_grantable
