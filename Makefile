@@ -51,7 +51,7 @@ generate: ## write queries/*.go from the SQL, and api/openapi.yaml from the code
 
 .PHONY: generate/schema
 generate/schema: ## write what the migrations make to migrations/expected_schema.*.txt
-	go run ./internal/drift/writeschema
+	go run ./internal/testdb/writeschema
 
 .PHONY: migrate
 migrate: ## bring the database at DATABASE_URL to the newest schema
@@ -151,7 +151,7 @@ verify/queries:
 	@$(WITHDB) $(SQLC) vet
 
 verify/schema:
-	@go run ./internal/drift/writeschema -check
+	@go run ./internal/testdb/writeschema -check
 
 verify/openapi:
 	@set -euo pipefail; \

@@ -36,6 +36,7 @@ func kinds() map[string]string {
 
 		CleanUpSessionsArgs{}.Kind():    QueueHousekeeping,
 		PruneLoginAttemptsArgs{}.Kind(): QueueHousekeeping,
+		CheckSchemaArgs{}.Kind():        QueueSchema,
 
 		DisburseEscrowArgs{}.Kind():      QueueCycle,
 		DisburseEscrowChunkArgs{}.Kind(): QueueCycle,

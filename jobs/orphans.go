@@ -23,7 +23,7 @@ func orphanKinds() []string {
 	return []string{
 		PostPaymentArgs{}.Kind(), PostPaymentChunkArgs{}.Kind(), ReversePaymentArgs{}.Kind(), PostBatchChunkArgs{}.Kind(),
 		ReverseReturnsArgs{}.Kind(), ChangeLoanArgs{}.Kind(), CloseDayArgs{}.Kind(), CloseDayChunkArgs{}.Kind(),
-		CleanUpSessionsArgs{}.Kind(), PruneLoginAttemptsArgs{}.Kind(),
+		CleanUpSessionsArgs{}.Kind(), PruneLoginAttemptsArgs{}.Kind(), CheckSchemaArgs{}.Kind(),
 		ScheduleDayCloseArgs{}.Kind(),
 		DisburseEscrowArgs{}.Kind(), DisburseEscrowChunkArgs{}.Kind(), ReturnDisbursementArgs{}.Kind(),
 		AnalyzeEscrowArgs{}.Kind(), AnalyzePortfolioArgs{}.Kind(), AnalyzeEscrowChunkArgs{}.Kind(),

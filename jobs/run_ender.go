@@ -90,7 +90,8 @@ func (e *ender) endChunk(ctx context.Context, run uuid.UUID, firstLoan int64) er
 		e.metrics.countClosed(outcome)
 	case queries.RunKindAnalyzeEscrow:
 		e.metrics.countAnalyzed(0, 0, outcome.failed)
-	case queries.RunKindDisburseEscrow, queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts:
+	case queries.RunKindDisburseEscrow, queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts,
+		queries.RunKindCheckSchema:
 		// What was paid is counted from the tables, and the others have no chunks.
 	}
 	e.log.ErrorContext(ctx, "ended a part of a run that was given up", slog.String("run_id", run.String()),
@@ -138,7 +139,8 @@ func leftOf(
 			UpToOn: horizon(chunk.AsOfOn, policy),
 		})
 		return idsOf(rows), "pay its bills", err
-	case queries.RunKindCloseDay, queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts:
+	case queries.RunKindCloseDay, queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts,
+		queries.RunKindCheckSchema:
 	}
 	loans, err = q.ListLoansToClose(ctx, queries.ListLoansToCloseParams{
 		FirstLoanID: firstLoan, LastLoanID: chunk.LastLoanID, AsOfOn: chunk.AsOfOn,

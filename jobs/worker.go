@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 
+	"loanserve/internal/drift"
 	"loanserve/internal/statement"
 )
 
@@ -45,6 +46,9 @@ type Config struct {
 	// Housekeeping says how long what is purged by itself stays; nil leaves it to
 	// others to ask for it.
 	Housekeeping *Housekeeping
+	// Schema checks by the clock that the database is what the migrations make of it;
+	// nil leaves it to others to ask for it.
+	Schema *drift.Checker
 	// Servicer is who sends the statements that this process makes. Without a name it
 	// makes none, and leaves them to others.
 	Servicer statement.Servicer
@@ -63,6 +67,7 @@ func (c *Config) queues() map[string]river.QueueConfig {
 
 		QueueHousekeeping: {MaxWorkers: housekeepingWorkers},
 		QueueEscrow:       {MaxWorkers: escrowWorkers},
+		QueueSchema:       {MaxWorkers: schemaWorkers},
 	}
 	if c.Servicer.Name != "" {
 		queues[QueueStatements] = river.QueueConfig{MaxWorkers: statementWorkers}
@@ -122,7 +127,18 @@ func (c Config) periodicJobs() []*river.PeriodicJob {
 	if c.Housekeeping != nil {
 		table = append(table, c.Housekeeping.periodic()...)
 	}
+	if c.Schema != nil {
+		table = append(table, periodicSchemaCheck())
+	}
 	return table
+}
+
+// schemaChecker returns who checks the schema when somebody asks for it.
+func (c *Config) schemaChecker(pool *pgxpool.Pool) *drift.Checker {
+	if c.Schema != nil {
+		return c.Schema
+	}
+	return drift.NewChecker(pool, pool.Config().ConnString())
 }
 
 // Start begins to work jobs and returns once the worker is known to be alive.

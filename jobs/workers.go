@@ -29,6 +29,7 @@ func newWorkers(pool *pgxpool.Pool, c *Config) *knownWorkers {
 	k.addEscrow(pool, c)
 	register(k, &CleanUpSessions{DB: pool, Metrics: c.Metrics})
 	register(k, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics})
+	register(k, &CheckSchema{DB: pool, Checker: c.schemaChecker(pool)})
 	return k
 }
 

@@ -110,8 +110,12 @@ func Status(ctx context.Context, url string) ([]Migration, error) {
 // ErrPending reports a database that lacks migrations of this program.
 var ErrPending = errors.New("the database schema is older than this program: run `loanserve migrate up`")
 
+// ErrHistory reports a database with another history than this program's.
+var ErrHistory = errors.New("the database has another history of migrations")
+
 // Check returns nil when the database has exactly this program's history.
-// It returns ErrPending when migrations are missing there.
+// It returns ErrPending when migrations are missing there, and ErrHistory when its
+// history is not a beginning of this one.
 func Check(ctx context.Context, q Querier) error {
 	recorded, err := readHistory(ctx, q)
 	if err != nil {
@@ -119,7 +123,7 @@ func Check(ctx context.Context, q Querier) error {
 	}
 	all, err := compare(recorded)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrHistory, err)
 	}
 	for _, m := range all {
 		if m.AppliedAt.IsZero() {

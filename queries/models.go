@@ -1283,6 +1283,7 @@ const (
 	RunKindDisburseEscrow     RunKind = "disburse_escrow"
 	RunKindCleanUpSessions    RunKind = "clean_up_sessions"
 	RunKindPruneLoginAttempts RunKind = "prune_login_attempts"
+	RunKindCheckSchema        RunKind = "check_schema"
 )
 
 func (e *RunKind) Scan(src interface{}) error {
@@ -1326,7 +1327,8 @@ func (e RunKind) Valid() bool {
 		RunKindAnalyzeEscrow,
 		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
-		RunKindPruneLoginAttempts:
+		RunKindPruneLoginAttempts,
+		RunKindCheckSchema:
 		return true
 	}
 	return false
@@ -1339,6 +1341,7 @@ func AllRunKindValues() []RunKind {
 		RunKindDisburseEscrow,
 		RunKindCleanUpSessions,
 		RunKindPruneLoginAttempts,
+		RunKindCheckSchema,
 	}
 }
 

@@ -156,3 +156,20 @@ SELECT r.* FROM runs r
 WHERE r.id = @id AND r.finished_at IS NOT NULL AND NOT EXISTS (
   SELECT FROM runs f WHERE f.requested_by = @follower::text AND f.idempotency_key = @key::text
 );
+
+-- MarkSchemaCheckFinished ends a run that compared the database with what the
+-- migrations make, with how many differences there are.
+--
+-- name: MarkSchemaCheckFinished :exec
+UPDATE runs SET status = 'finished', started_at = @started_at, finished_at = clock_timestamp(),
+  total = @found, done = @found, findings = @findings
+WHERE id = @id AND status = 'requested';
+
+-- GetLatestSchemaCheck returns when the database was last compared with what the
+-- migrations make, and what was found.
+--
+-- name: GetLatestSchemaCheck :one
+SELECT finished_at, findings FROM runs
+WHERE kind = 'check_schema' AND status = 'finished'
+ORDER BY id DESC
+LIMIT 1;

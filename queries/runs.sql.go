@@ -13,6 +13,27 @@ import (
 	mortgage "loanserve/mortgage"
 )
 
+const getLatestSchemaCheck = `-- name: GetLatestSchemaCheck :one
+SELECT finished_at, findings FROM runs
+WHERE kind = 'check_schema' AND status = 'finished'
+ORDER BY id DESC
+LIMIT 1
+`
+
+type GetLatestSchemaCheckRow struct {
+	FinishedAt *time.Time
+	Findings   []byte
+}
+
+// GetLatestSchemaCheck returns when the database was last compared with what the
+// migrations make, and what was found.
+func (q *Queries) GetLatestSchemaCheck(ctx context.Context) (GetLatestSchemaCheckRow, error) {
+	row := q.db.QueryRow(ctx, getLatestSchemaCheck)
+	var i GetLatestSchemaCheckRow
+	err := row.Scan(&i.FinishedAt, &i.Findings)
+	return i, err
+}
+
 const getRun = `-- name: GetRun :one
 SELECT id, kind, as_of_on, status, total, done, changed, failed_count, requested_by, idempotency_key, request_hash, created_at, started_at, finished_at, findings, due_month_on FROM runs WHERE id = $1
 `
@@ -616,5 +637,30 @@ WHERE id = $2 AND status = 'requested'
 // MarkRunPlanned starts a run on that many loans. Without any it is over.
 func (q *Queries) MarkRunPlanned(ctx context.Context, total int64, iD uuid.UUID) error {
 	_, err := q.db.Exec(ctx, markRunPlanned, total, iD)
+	return err
+}
+
+const markSchemaCheckFinished = `-- name: MarkSchemaCheckFinished :exec
+UPDATE runs SET status = 'finished', started_at = $1, finished_at = clock_timestamp(),
+  total = $2, done = $2, findings = $3
+WHERE id = $4 AND status = 'requested'
+`
+
+type MarkSchemaCheckFinishedParams struct {
+	StartedAt *time.Time
+	Found     int64
+	Findings  []byte
+	ID        uuid.UUID
+}
+
+// MarkSchemaCheckFinished ends a run that compared the database with what the
+// migrations make, with how many differences there are.
+func (q *Queries) MarkSchemaCheckFinished(ctx context.Context, arg MarkSchemaCheckFinishedParams) error {
+	_, err := q.db.Exec(ctx, markSchemaCheckFinished,
+		arg.StartedAt,
+		arg.Found,
+		arg.Findings,
+		arg.ID,
+	)
 	return err
 }

@@ -63,7 +63,7 @@ var Scopes = map[string]string{
 	ScopeUsersRead:       "Read users, their roles and networks.",
 	ScopeUsersWrite:      "Add, disable and delete users, and change their roles, networks and passwords.",
 	ScopeAuditRead:       "Read the audit trail.",
-	ScopeHousekeepingRun: "Delete ended sessions and old login attempts.",
+	ScopeHousekeepingRun: "Delete ended sessions and old login attempts, and check the schema.",
 	ScopeSelf: "Read and end one's own sessions, change one's own password, and make, list and revoke " +
 		"one's own tokens.",
 

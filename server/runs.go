@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"loanserve/internal/drift"
 	"loanserve/queries"
 )
 
@@ -33,11 +34,11 @@ func (s *Server) routeRuns() {
 // as the API shows it.
 type run struct {
 	RunID       uuid.UUID         `json:"run_id" format:"uuid"`
-	Kind        queries.RunKind   `json:"kind" enum:"close_day,analyze_escrow,disburse_escrow,clean_up_sessions,prune_login_attempts"`
+	Kind        queries.RunKind   `json:"kind" enum:"close_day,analyze_escrow,disburse_escrow,clean_up_sessions,prune_login_attempts,check_schema"`
 	AsOfOn      date              `json:"as_of_on" doc:"The business date that it speaks for."`
 	DueMonthOn  date              `json:"due_month_on,omitzero" doc:"Of a run of escrow analyses: the month that it is for, where that is not all that are due."`
 	Status      queries.RunStatus `json:"status" enum:"requested,running,finished,failed" doc:"requested: stored, and waiting. running: total is known. finished: all loans are done. failed: over as well, but the loans in findings could not be done, or no loan because the run could not be planned; the next run tries them again."`
-	Total       int64             `json:"total" doc:"Loans it has to look at; 0 while it is requested."`
+	Total       int64             `json:"total" doc:"Loans it has to look at; 0 while it is requested. Of a check of the schema: differences."`
 	Done        int64             `json:"done" doc:"Loans it has looked at."`
 	Changed     int64             `json:"changed" doc:"Loans that have something new: transactions, or an escrow analysis."`
 	FailedCount int64             `json:"failed_count" doc:"Loans that could not be done."`
@@ -54,6 +55,11 @@ type run struct {
 type runFinding struct {
 	LoanID int64  `json:"loan_id,omitzero" doc:"Left out where the run could not be planned."`
 	Detail string `json:"detail"`
+
+	Severity drift.Severity `json:"severity,omitzero" enum:"breaking,protection,extra" doc:"Of a check of the schema. breaking: a statement of the program fails or means something else. protection: what protects the data is gone, off or wider. extra: something that the program does not know, and that does not touch it."`
+	Kind     string         `json:"kind,omitzero" doc:"Of a check of the schema: what sort of object, such as column."`
+	Object   string         `json:"object,omitzero" doc:"Of a check of the schema: the object, such as public.loans.status."`
+	Remedy   string         `json:"remedy,omitzero" doc:"Of a check of the schema: the SQL that would mend it, for a person to read first; left out where there is none."`
 }
 
 // requestedRun shows a run as it was when it was asked for, whatever has become

@@ -118,6 +118,7 @@ func New(o Options) (*Server, error) {
 	s.runs = newWaiters(q.ListFinishedRuns, o.Log)
 	s.routeDayCloses()
 	s.routePurges()
+	s.routeSchemaChecks()
 	s.routeRuns()
 	s.escrowReturns = newWaiters(q.ListFinishedEscrowReturns, o.Log)
 	s.routeEscrowBills()

@@ -22,6 +22,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Serve the HTTP API."`
 	Work    workCommand    `cmd:"" help:"Work jobs, and serve no API."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
+	Check   checkCommand   `cmd:"" help:"Check that what is stored is in order."`
 	Token   tokenCommand   `cmd:"" help:"Create, list and revoke the tokens of API clients."`
 	User    userCommand    `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -55,6 +56,7 @@ type processFlags struct {
 	SessionGrace     lifetime      `default:"24h" placeholder:"DURATION" setting:"LOANSERVE_SESSION_GRACE" help:"How long sessions that have ended are kept before workers delete them; 24h otherwise."`
 	AttemptRetention retention     `default:"90d" placeholder:"DURATION" setting:"LOANSERVE_LOGIN_ATTEMPT_RETENTION" help:"How long attempts to log in are kept before workers delete them, at least 24h; 90d otherwise."`
 	Servicer         servicerFlags `embed:"" prefix:"servicer-"`
+	AllowDrift       bool          `setting:"LOANSERVE_ALLOW_DRIFT" help:"Start although the database differs from what the migrations make in a way that breaks the program or takes protection away. Each difference is a warning in the log."`
 	DrainDelay       time.Duration `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
 }
 

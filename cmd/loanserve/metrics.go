@@ -32,6 +32,18 @@ func newRegistry(pool *pgxpool.Pool) *prometheus.Registry {
 	return registry
 }
 
+// driftGauge says for as long as the process runs that it should not have started.
+func driftGauge(drifted bool) prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "loanserve_schema_drift_allowed",
+		Help: "1 in a process that was started with --allow-drift on a schema that had drifted, and 0 otherwise.",
+	})
+	if drifted {
+		g.Set(1)
+	}
+	return g
+}
+
 func poolGauge(name, help string, value func() float64) prometheus.GaugeFunc {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "loanserve_database_connections_" + name, Help: help,

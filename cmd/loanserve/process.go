@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"loanserve/internal/database"
+	"loanserve/internal/drift"
 	"loanserve/internal/localday"
 	"loanserve/internal/statement"
 	"loanserve/jobs"
@@ -40,6 +41,10 @@ type processOptions struct {
 	closeDayAt  closeHour     // of the workers
 	// housekeeping is how long what is purged by itself stays; nil purges nothing.
 	housekeeping *jobs.Housekeeping
+	// checkSchema refuses to start on a drifted schema, unless drift is allowed, and
+	// lets the workers look for drift by themselves.
+	checkSchema, allowDrift bool
+
 	servicer     statement.Servicer
 	stopTimeout  time.Duration
 	drainDelay   time.Duration
@@ -54,6 +59,8 @@ type process struct {
 	processOptions
 
 	pool     *pgxpool.Pool
+	checker  *drift.Checker
+	drifted  bool // It started on a schema that has drifted.
 	registry *prometheus.Registry
 	metrics  *jobs.Metrics
 	api      *server.Server // nil where there is none
@@ -79,6 +86,7 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 		return nil, err
 	}
 	p.registry = newRegistry(p.pool)
+	p.registry.MustRegister(driftGauge(p.drifted), jobs.NewSchemaCollector(p.pool, p.log))
 	p.metrics = jobs.NewMetrics(p.registry, p.log)
 	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log), jobs.NewEscrowCollector(p.pool, p.log),
 		jobs.NewStatementCollector(p.pool, p.log))
@@ -123,7 +131,11 @@ func (p *process) openDatabase(ctx context.Context) (err error) {
 	if err := migrations.Check(ctx, p.pool); err != nil {
 		return fmt.Errorf("check schema: %w", err)
 	}
-	return nil
+	if p.checkSchema {
+		p.checker = drift.NewChecker(p.pool, p.databaseURL)
+		p.drifted, err = checkDrift(ctx, p.checker, p.allowDrift, p.log)
+	}
+	return err
 }
 
 func (p *process) startAdmin(ctx context.Context) (err error) {
@@ -166,6 +178,7 @@ func (p *process) startWorker(ctx context.Context) error {
 	}
 	worker, err := jobs.NewWorker(p.pool, jobs.Config{
 		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Housekeeping: p.housekeeping, Servicer: p.servicer,
+		Schema: p.checker,
 		Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {

@@ -84,6 +84,7 @@ func (f *processFlags) options(log *slog.Logger) processOptions {
 			SessionGrace: time.Duration(f.SessionGrace), AttemptRetention: time.Duration(f.AttemptRetention),
 		},
 		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,
+		checkSchema: true, allowDrift: f.AllowDrift,
 		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
 		servicer: statement.Servicer{
 			Name: string(f.Servicer.Name), Address: string(f.Servicer.Address), Phone: string(f.Servicer.Phone),

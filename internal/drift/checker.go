@@ -21,6 +21,10 @@ import (
 // no drift.
 var ErrUnjudged = errors.New("the schema cannot be judged")
 
+// ErrHistory reports a database that has not exactly this program's migrations. What
+// they make is then not to be expected there.
+var ErrHistory = errors.New("the migrations are not this program's")
+
 // scratchTimeout bounds what is done to remove a scratch database.
 const scratchTimeout = 30 * time.Second
 
@@ -49,11 +53,15 @@ func NewChecker(db DB, url string) *Checker {
 // Check returns how the database differs from what the migrations make, the worst
 // first, and nothing where it does not.
 //
-// It returns an error that says what to do where the database has not exactly this
-// program's migrations, and one that wraps ErrUnjudged where it is not known what
-// they make there.
+// It returns an error that wraps ErrHistory where the database has not exactly this
+// program's migrations, and one that wraps ErrUnjudged where it is not known what they
+// make there.
 func (c *Checker) Check(ctx context.Context) ([]Finding, error) {
-	if err := migrations.Check(ctx, c.db); err != nil {
+	err := migrations.Check(ctx, c.db)
+	if errors.Is(err, migrations.ErrPending) || errors.Is(err, migrations.ErrHistory) {
+		return nil, fmt.Errorf("%w: %w", ErrHistory, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	found, major, err := catalog.Read(ctx, c.db)

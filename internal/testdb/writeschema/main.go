@@ -1,7 +1,7 @@
 // Command writeschema writes down what a database is made of that the migrations
 // have made:
 //
-//	go run ./internal/drift/writeschema [-check]
+//	go run ./internal/testdb/writeschema [-check]
 //
 // It reads a migrated database of its own, on the server that DATABASE_URL names
 // or on a private one, and writes the file in migrations that is for the server's
