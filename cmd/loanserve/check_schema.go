@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 
-
 	"loanserve/internal/database"
 	"loanserve/internal/drift"
 )
@@ -106,4 +105,3 @@ func checkDrift(ctx context.Context, checker *drift.Checker, allow bool, log *sl
 	return false, fmt.Errorf("%s; `loanserve check schema` shows what would mend it, and --allow-drift starts anyway:\n  %s",
 		counted(findings), strings.Join(said, "\n  "))
 }
-

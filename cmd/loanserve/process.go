@@ -45,10 +45,10 @@ type processOptions struct {
 	// lets the workers look for drift by themselves.
 	checkSchema, allowDrift bool
 
-	servicer     statement.Servicer
-	stopTimeout  time.Duration
-	drainDelay   time.Duration
-	log          *slog.Logger
+	servicer    statement.Servicer
+	stopTimeout time.Duration
+	drainDelay  time.Duration
+	log         *slog.Logger
 
 	reversalApproval bool // of the API
 	changeApproval   bool // of the API
@@ -178,7 +178,7 @@ func (p *process) startWorker(ctx context.Context) error {
 	}
 	worker, err := jobs.NewWorker(p.pool, jobs.Config{
 		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Housekeeping: p.housekeeping, Servicer: p.servicer,
-		Schema: p.checker,
+		Schema:  p.checker,
 		Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {

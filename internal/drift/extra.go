@@ -35,7 +35,7 @@ func (c *comparison) originalOf(f *catalog.Fact) string {
 				return strings.TrimPrefix(e.Place, "public.")
 			}
 		case kindColumn:
-			if e.Place == f.Place && similar(e.Name, f.Name) && e.Attributes["type"] == f.Attributes["type"] {
+			if e.Place == f.Place && e.Name != "id" && extends(f.Name, e.Name) && e.Attributes["type"] == f.Attributes["type"] {
 				return strings.TrimPrefix(e.Place, "public.") + "." + e.Name
 			}
 		case kindIndex, kindConstraint, kindTrigger:
@@ -55,7 +55,7 @@ func (c *comparison) originalOf(f *catalog.Fact) string {
 // under a name that says so.
 func likeTypes(e, f *catalog.Fact) bool {
 	bare := func(place string) string { return place[strings.LastIndex(place, ".")+1:] }
-	if !similar(bare(e.Place), bare(f.Place)) {
+	if !extends(bare(f.Place), bare(e.Place)) {
 		return false
 	}
 	a, b := strings.Split(e.Attributes["values"], "\n"), strings.Split(f.Attributes["values"], "\n")

@@ -135,12 +135,11 @@ func replacedIn(attributes map[string]string, old, name string) map[string]strin
 }
 
 // likenessOfColumns takes columns for the same that have like names, or are alike
-// when no others of the table could be meant.
+// when the table lacks no other and has no other besides.
 func likenessOfColumns(e, f *catalog.Fact, missing, extra []*catalog.Fact) int {
-	alike := func(a, b *catalog.Fact) bool { return a.Same(b) }
-	count := func(facts []*catalog.Fact, as *catalog.Fact) (n int) {
+	count := func(facts []*catalog.Fact) (n int) {
 		for _, x := range facts {
-			if x.Place == as.Place && alike(x, as) {
+			if x.Place == e.Place {
 				n++
 			}
 		}
@@ -150,7 +149,7 @@ func likenessOfColumns(e, f *catalog.Fact, missing, extra []*catalog.Fact) int {
 	if similar(e.Name, f.Name) {
 		score = 2
 	}
-	if alike(e, f) && (score > 0 || count(missing, e) == 1 && count(extra, f) == 1) {
+	if e.Same(f) && (score > 0 || count(missing) == 1 && count(extra) == 1) {
 		score += 2
 	} else if score > 0 && e.Attributes["type"] == f.Attributes["type"] {
 		score++
@@ -158,11 +157,25 @@ func likenessOfColumns(e, f *catalog.Fact, missing, extra []*catalog.Fact) int {
 	return score
 }
 
-// similar says whether one name is a part of the other, in whole words.
+// similar says whether one name has the other in it, in whole words, or begins with
+// it. That a name is id says nothing: half of all columns end so.
 func similar(a, b string) bool {
-	a, b = "_"+strings.Trim(a, `"`)+"_", "_"+strings.Trim(b, `"`)+"_"
-	squeeze := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "_", "") }
-	return strings.Contains(a, b) || strings.Contains(b, a) || squeeze(a) == squeeze(b)
+	if a == "id" || b == "id" {
+		return false
+	}
+	return extends(a, b) || extends(b, a)
+}
+
+// leastPrefix is how long a name must be that another one begins with.
+const leastPrefix = 4
+
+// extends says whether the longer name is the name with something added.
+func extends(longer, name string) bool {
+	squeeze := func(s string) string { return strings.ReplaceAll(strings.ToLower(strings.Trim(s, `"`)), "_", "") }
+	words := func(s string) string { return "_" + strings.Trim(s, `"`) + "_" }
+	short := squeeze(name)
+	return strings.Contains(words(longer), words(name)) || squeeze(longer) == short ||
+		len(short) >= leastPrefix && strings.HasPrefix(squeeze(longer), short)
 }
 
 // rename adds the finding, and takes the rename back in the facts that were found,
@@ -202,6 +215,12 @@ func (c *comparison) takeBack(f, e *catalog.Fact, old, name string) {
 			want.Place = e.Place
 		}
 		as := c.expected[want]
+		if as == nil && e.Kind == kindColumn && x.Place == e.Place && x.Kind != kindColumn {
+			as = x // It may be a part that was renamed as well.
+			c.found[k] = &catalog.Fact{
+				Place: x.Place, Kind: x.Kind, Name: x.Name, Attributes: replacedIn(x.Attributes, old, name),
+			}
+		}
 		if as == nil || as.Same(x) && want == k {
 			continue
 		}
