@@ -71,7 +71,8 @@ func metricsOf(breaking, protection, extra int) string {
 # HELP loanserve_schema_check_scrape_success Whether the last check could be read for this scrape.
 # TYPE loanserve_schema_check_scrape_success gauge
 loanserve_schema_check_scrape_success 1
-# HELP loanserve_schema_drift_findings How the database differed from what the migrations make, at the last check. The same on every process: use max, not sum.
+# HELP loanserve_schema_drift_findings `+"How the database differed from what the migrations make, at the last check. "+
+		"The same on every process: use max, not sum."+`
 # TYPE loanserve_schema_drift_findings gauge
 loanserve_schema_drift_findings{severity="breaking"} %d
 loanserve_schema_drift_findings{severity="extra"} %d
