@@ -43,7 +43,7 @@ var seeds = []seed{
 		[]string{
 			"table login_attempt_counts has changed: owner: expected «loanserve_owner», found «loanserve_migrator»",
 		},
-		"OWNER TO loanserve_owner", "protection", true,
+		"OWNER TO loanserve_owner", "protection", false,
 	},
 	{
 		"storage option", `ALTER TABLE loans SET (autovacuum_enabled = false)`,
