@@ -1,18 +1,19 @@
 -- ListCatalogRelations returns the schemas, tables, views, sequences, composite
 -- types, enumerations, domains and functions of the schemas, without what belongs
--- to an extension.
+-- to an extension. An owner who is a superuser has another name in each deployment.
 --
 -- name: ListCatalogRelations :many
 WITH scope AS (SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE nspname = ANY(@schema_names::text[])),
 facts AS (
   SELECT n.oid, quote_ident(n.nspname) AS place, 'schema' AS kind, '' AS name, jsonb_build_object(
-    'owner', CASE WHEN n.nspname <> 'public' THEN n.nspowner::regrole::text END) AS attributes
+    'owner', CASE WHEN n.nspname <> 'public' THEN (
+      SELECT CASE WHEN o.rolsuper THEN 'a superuser' ELSE quote_ident(o.rolname) END FROM pg_catalog.pg_roles o WHERE o.oid = n.nspowner) END) AS attributes
   FROM pg_catalog.pg_namespace n WHERE n.oid IN (SELECT oid FROM scope)
   UNION ALL
   SELECT c.oid, format('%I.%I', s.nspname, c.relname),
     CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END,
     '', jsonb_build_object(
-      'owner', c.relowner::regrole::text,
+      'owner', (SELECT CASE WHEN o.rolsuper THEN 'a superuser' ELSE quote_ident(o.rolname) END FROM pg_catalog.pg_roles o WHERE o.oid = c.relowner),
       'persistence', CASE c.relpersistence WHEN 'u' THEN 'unlogged' END,
       'row security', CASE WHEN c.relrowsecurity THEN 'enabled' END,
       'forced row security', CASE WHEN c.relforcerowsecurity THEN 'enabled' END,
@@ -28,7 +29,7 @@ facts AS (
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   UNION ALL
   SELECT c.oid, format('%I.%I', s.nspname, c.relname), 'sequence', '', jsonb_build_object(
-      'owner', c.relowner::regrole::text,
+      'owner', (SELECT CASE WHEN o.rolsuper THEN 'a superuser' ELSE quote_ident(o.rolname) END FROM pg_catalog.pg_roles o WHERE o.oid = c.relowner),
       'type', format_type(q.seqtypid, NULL), 'start', q.seqstart::text, 'increment', q.seqincrement::text,
       'minimum', q.seqmin::text, 'maximum', q.seqmax::text, 'cache', q.seqcache::text,
       'cycle', CASE WHEN q.seqcycle THEN 'yes' END,
@@ -43,7 +44,7 @@ facts AS (
   SELECT t.oid, format('%I.%I', s.nspname, t.typname),
     CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'composite type' END,
     '', jsonb_build_object(
-      'owner', t.typowner::regrole::text,
+      'owner', (SELECT CASE WHEN o.rolsuper THEN 'a superuser' ELSE quote_ident(o.rolname) END FROM pg_catalog.pg_roles o WHERE o.oid = t.typowner),
       'values', CASE WHEN t.typtype = 'e' THEN (SELECT string_agg(quote_literal(e.enumlabel), E'\n' ORDER BY e.enumsortorder)
         FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) END,
       'type', CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
@@ -60,7 +61,7 @@ facts AS (
   SELECT p.oid, format('%I.%I(%s)', s.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
     CASE p.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END,
     '', jsonb_build_object(
-      'owner', p.proowner::regrole::text,
+      'owner', (SELECT CASE WHEN o.rolsuper THEN 'a superuser' ELSE quote_ident(o.rolname) END FROM pg_catalog.pg_roles o WHERE o.oid = p.proowner),
       'definition', CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END)
   FROM pg_catalog.pg_proc p JOIN scope s ON s.oid = p.pronamespace
 )

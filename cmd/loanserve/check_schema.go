@@ -102,6 +102,6 @@ func checkDrift(ctx context.Context, checker *drift.Checker, allow bool, log *sl
 			said = append(said, f.Message)
 		}
 	}
-	return false, fmt.Errorf("%s; `loanserve check schema` shows what would mend it, and --allow-drift starts anyway:\n  %s",
-		counted(findings), strings.Join(said, "\n  "))
+	return false, fmt.Errorf("%s; `loanserve check schema` shows what would mend it, "+
+		"and --allow-drift starts anyway:\n  %s", counted(findings), strings.Join(said, "\n  "))
 }

@@ -1,6 +1,7 @@
 package drift_test
 
 import (
+	"context"
 	"net/url"
 	"testing"
 
@@ -47,7 +48,8 @@ func TestCheckerRefusesAnotherHistory(t *testing.T) {
 	_, err = checker.Check(t.Context())
 	require.ErrorIs(t, err, drift.ErrHistory)
 	require.ErrorIs(t, err, migrations.ErrPending)
-	_, err = db.Super.Exec(t.Context(), `INSERT INTO schema_migrations (version, name, sha256) VALUES (99999, 'later', 'x')`)
+	_, err = db.Super.Exec(t.Context(),
+		`INSERT INTO schema_migrations (version, name, sha256) VALUES (99999, 'later', 'x')`)
 	require.NoError(t, err)
 	_, err = checker.Check(t.Context())
 	require.ErrorIs(t, err, drift.ErrHistory)
@@ -77,10 +79,11 @@ func TestScratchNeedsRights(t *testing.T) {
 	_, err := db.Super.Exec(t.Context(), `CREATE ROLE `+pgx.Identifier{login}.Sanitize()+` LOGIN`)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		conn, err := pgx.Connect(t.Context(), db.URL)
-		if err == nil {
-			_, _ = conn.Exec(t.Context(), `DROP ROLE `+pgx.Identifier{login}.Sanitize())
-		}
+		conn, err := pgx.Connect(context.Background(), db.URL)
+		require.NoError(t, err)
+		_, err = conn.Exec(context.Background(), `DROP ROLE `+pgx.Identifier{login}.Sanitize())
+		require.NoError(t, err)
+		require.NoError(t, conn.Close(context.Background()))
 	})
 	u, err := url.Parse(db.URL)
 	require.NoError(t, err)

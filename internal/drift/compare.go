@@ -96,7 +96,7 @@ func (c *comparison) compare() {
 		case k.Kind == kindPrivileges || k.Kind == kindDefaultPrivileges:
 			c.comparePrivileges(e, f)
 		case f == nil:
-			c.add(severityOfMissing(e), e, words(e)+" is missing", c.create(e))
+			c.add(severityOfMissing(e), e, words(e)+missingSuffix, c.create(e))
 		case e == nil:
 			c.addExtra(f)
 		case !e.Same(f) && !c.follows(e, f):

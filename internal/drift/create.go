@@ -264,11 +264,17 @@ func setFires(e *catalog.Fact) string {
 	return "ALTER TABLE " + e.Place + " " + state + " " + strings.ToUpper(e.Kind) + " " + e.Name
 }
 
+// superuser is what the catalog's reader calls an owner who is one.
+const superuser = "a superuser"
+
 // ownerOf gives the thing to its owner, whoever made it.
 func ownerOf(e *catalog.Fact) []string {
 	owner, kind := e.Attributes["owner"], strings.ToUpper(e.Kind)
 	if owner == "" {
 		return nil
+	}
+	if owner == superuser {
+		owner = "CURRENT_USER" // Only a superuser can carry it out.
 	}
 	if e.Kind == kindEnum || e.Kind == kindComposite || e.Kind == "range" {
 		kind = "TYPE"

@@ -44,10 +44,17 @@ type Finding struct {
 	Remedy string `json:"remedy,omitempty"`
 }
 
-// Refuses says whether a process must not start on a database with the findings.
+// Refuses says whether a process must not start on a database with the findings. That
+// an event trigger was never made does not keep it from starting: only a superuser can
+// make one, and there are deployments without any.
 func Refuses(findings []Finding) bool {
-	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity != Extra })
+	return slices.ContainsFunc(findings, func(f Finding) bool {
+		return f.Severity != Extra && (f.Kind != kindEventTrigger || !strings.HasSuffix(f.Message, missingSuffix))
+	})
 }
+
+// missingSuffix ends the message of what is not there at all.
+const missingSuffix = " is missing"
 
 // Count returns how many findings there are of each severity.
 func Count(findings []Finding) map[Severity]int {

@@ -1,6 +1,7 @@
 package drift_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,19 @@ func check(t testing.TB, db catalog.DB, expected []catalog.Fact) []drift.Finding
 	return drift.Compare(expected, found)
 }
 
+func messages(findings []drift.Finding) map[string]bool {
+	said := map[string]bool{}
+	for _, f := range findings {
+		said[f.Message] = true
+	}
+	return said
+}
+
+// besides returns the findings that were not there already.
+func besides(findings []drift.Finding, already map[string]bool) []drift.Finding {
+	return slices.DeleteFunc(findings, func(f drift.Finding) bool { return already[f.Message] })
+}
+
 func TestCleanDatabaseHasNoFindings(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
@@ -48,16 +62,17 @@ func TestSeeds(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
 	expected := expect(t, db.Super)
+	already := messages(check(t, db.Super, expected)) // What had to be switched off to plant anything.
 	require.GreaterOrEqual(t, len(seeds), 40)
-	for _, s := range seeds {
-		t.Run(s.name, func(t *testing.T) { //nolint:paralleltest // They lock the same tables.
+	for _, s := range seeds { //nolint:paralleltest // They lock the same tables.
+		t.Run(s.name, func(t *testing.T) {
 			tx, err := db.Super.Begin(t.Context())
 			require.NoError(t, err)
 			defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
 			_, err = tx.Exec(t.Context(), s.sql)
 			require.NoError(t, err)
 
-			findings := check(t, tx, expected)
+			findings := besides(check(t, tx, expected), already)
 			requireMessages(t, s.found, findings)
 			first := findingWith(t, findings, s.found[0])
 			require.Contains(t, first.Remedy, s.remedy)
@@ -66,7 +81,7 @@ func TestSeeds(t *testing.T) {
 				return
 			}
 			mend(t, tx, findings)
-			require.Empty(t, check(t, tx, expected))
+			require.Empty(t, besides(check(t, tx, expected), already))
 		})
 	}
 }
@@ -123,4 +138,34 @@ func mend(t *testing.T, tx pgx.Tx, findings []drift.Finding) {
 		require.Less(t, len(left), len(findings), "%v", why)
 		findings = left
 	}
+}
+
+// TestWithoutASuperuser compares a database in which nobody could make event triggers,
+// nor take a function from the owner, with one in which somebody could.
+func TestWithoutASuperuser(t *testing.T) {
+	t.Parallel()
+	guard := func(owner string) catalog.Fact {
+		return catalog.Fact{Place: "ddl_guard.refuse()", Kind: "function", Attributes: map[string]string{
+			"owner": owner, "definition": "CREATE OR REPLACE FUNCTION ddl_guard.refuse() RETURNS event_trigger",
+		}}
+	}
+	trigger := func(fires string) catalog.Fact {
+		return catalog.Fact{Place: "loanserve_refuse", Kind: "event trigger", Attributes: map[string]string{
+			"event": "sql_drop", "function": "ddl_guard.refuse", "fires": fires,
+		}}
+	}
+	expected := []catalog.Fact{guard("a superuser"), trigger("always")}
+	found := drift.Compare(expected, []catalog.Fact{guard("loanserve_owner")})
+	require.Len(t, found, 2)
+	require.Equal(t, drift.Protection, found[0].Severity)
+	require.Equal(t, "event trigger loanserve_refuse is missing", found[0].Message)
+	require.Equal(t, "CREATE EVENT TRIGGER loanserve_refuse ON sql_drop EXECUTE FUNCTION ddl_guard.refuse();\n"+
+		"ALTER EVENT TRIGGER loanserve_refuse ENABLE ALWAYS;", found[0].Remedy)
+	require.Equal(t, drift.Extra, found[1].Severity)
+	require.Equal(t, "ALTER FUNCTION ddl_guard.refuse() OWNER TO CURRENT_USER;", found[1].Remedy)
+	require.False(t, drift.Refuses(found))
+
+	found = drift.Compare(expected, []catalog.Fact{guard("a superuser"), trigger("never")})
+	require.Len(t, found, 1)
+	require.True(t, drift.Refuses(found), "somebody has switched it off")
 }

@@ -126,15 +126,17 @@ func target(f *catalog.Fact) string {
 
 // roleOptions are what a role may do by itself.
 func roleOptions(a map[string]string) string {
-	text := ""
-	for _, option := range []string{"superuser", "inherit", "createrole", "createdb", "login", "replication", "bypassrls"} {
-		if a[option] == "" {
-			text += " NO" + strings.ToUpper(option)
-		} else {
-			text += " " + strings.ToUpper(option)
+	var text strings.Builder
+	for _, option := range []string{
+		"superuser", "inherit", "createrole", "createdb", "login", "replication", "bypassrls",
+	} {
+		no := " NO"
+		if a[option] != "" {
+			no = " "
 		}
+		text.WriteString(no + strings.ToUpper(option))
 	}
-	return text
+	return text.String()
 }
 
 func adminOption(a map[string]string) string {

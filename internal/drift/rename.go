@@ -265,6 +265,8 @@ func (c *comparison) follows(e, f *catalog.Fact) bool {
 	return bare.Same(&other)
 }
 
-var casts = regexp.MustCompile(`::(?:"[^"]+"|[\w.]+)(?: varying| without time zone| with time zone| precision)?(?:\(\d+(?:,\d+)?\))?(?:\[\])?|[()]`)
+// casts are what a change of type puts into definitions: ::name, and parentheses.
+var casts = regexp.MustCompile(`::(?:"[^"]+"|[\w.]+)(?: varying| without time zone| with time zone| precision)?` +
+	`(?:\(\d+(?:,\d+)?\))?(?:\[\])?|[()]`)
 
 func withoutCasts(definition string) string { return casts.ReplaceAllString(definition, "") }

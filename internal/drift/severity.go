@@ -53,6 +53,9 @@ func severityOfChange(e, f *catalog.Fact) Severity {
 		}
 		return Breaking
 	}
+	if len(changes(e, f)) == 1 && e.Attributes["owner"] == superuser {
+		return Extra // It came without the event triggers, which only a superuser can make.
+	}
 	if len(changes(e, f)) == 1 && e.Attributes["owner"] != f.Attributes["owner"] {
 		return Protection
 	}

@@ -45,6 +45,7 @@ func TestProgram(t *testing.T) {
 		"schedule":    testClosesDays,
 		"disburse":    testDisburse,
 		"migrations":  testRefusesPendingMigrations,
+		"drift":       testRefusesDrift,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,6 +76,7 @@ type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	api   string
+	admin string
 	log   *log
 	ended chan struct{}
 }
@@ -149,7 +151,7 @@ func (p *program) start(verb string, args ...string) *process {
 	})
 	select {
 	case at := <-started:
-		proc.api = at.API
+		proc.api, proc.admin = at.API, at.Admin
 		proc.requireReady(at.Admin)
 	case <-proc.ended:
 		require.FailNow(t, verb+" ended before it had started")
