@@ -46,6 +46,11 @@ func kinds() map[string]string {
 		AnalyzeEscrowChunkArgs{}.Kind(): QueueEscrow,
 
 		MakeEscrowStatementArgs{}.Kind(): QueueStatements,
+
+		ScheduleBackupsArgs{}.Kind(): QueueCycle,
+		BackUpDatabaseArgs{}.Kind():  QueueOps,
+		VerifyBackupArgs{}.Kind():    QueueOps,
+		PruneBackupsArgs{}.Kind():    QueueOps,
 	}
 }
 
@@ -64,6 +69,8 @@ type Metrics struct {
 	rescued  *prometheus.CounterVec
 	purges   purgeMetrics
 	analyzed *prometheus.CounterVec
+
+	backupFailures *prometheus.CounterVec
 }
 
 // NewMetrics registers the job metrics.
@@ -107,6 +114,7 @@ func NewMetrics(reg prometheus.Registerer, log *slog.Logger) *Metrics {
 		}, []string{"outcome"}),
 	}
 	m.purges = newPurgeMetrics(reg)
+	m.backupFailures = newBackupFailures(reg)
 	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.closed, m.rescued, m.analyzed)
 	m.create()
 	return m

@@ -27,6 +27,7 @@ func newWorkers(pool *pgxpool.Pool, c *Config) *knownWorkers {
 	k.addPayments(pool, c.Metrics)
 	k.addDays(pool, c)
 	k.addEscrow(pool, c)
+	k.addBackups(pool, c)
 	register(k, &CleanUpSessions{DB: pool, Metrics: c.Metrics})
 	register(k, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics})
 	return k
@@ -63,6 +64,16 @@ func (k *knownWorkers) addEscrow(pool *pgxpool.Pool, c *Config) {
 	register(k, disbursing, &disbursing.Jobs)
 	register(k, &DisburseEscrowChunk{DB: pool})
 	register(k, &ReturnDisbursement{DB: pool})
+}
+
+func (k *knownWorkers) addBackups(pool *pgxpool.Pool, c *Config) {
+	scheduling := &ScheduleBackups{DB: pool, Jobs: nil, Backups: c.Backups}
+	register(k, scheduling, &scheduling.Jobs)
+	making := &BackUpDatabase{DB: pool, Jobs: nil, Backups: c.Backups, Metrics: c.Metrics}
+	register(k, making, &making.Jobs)
+	verifying := &VerifyBackup{DB: pool, Jobs: nil, Backups: c.Backups, Metrics: c.Metrics}
+	register(k, verifying, &verifying.Jobs)
+	register(k, &PruneBackups{DB: pool, Backups: c.Backups})
 }
 
 // register adds a worker, which wants the client where takers says.

@@ -344,7 +344,9 @@ WITH allowed (name, columns) AS (VALUES
   ('sessions', ARRAY['last_seen_at', 'revoked_at']),
   ('login_attempts', ARRAY['outcome']),
   ('login_attempt_counts', ARRAY['attempts']),
-  ('run_purges', ARRAY['remaining', 'oldest_at'])
+  ('run_purges', ARRAY['remaining', 'oldest_at']),
+  ('backups', ARRAY['status', 'store_name', 'size_bytes', 'started_at', 'stored_at', 'verified_at', 'restore_ms',
+    'findings', 'failed_stage', 'failure'])
 )
 SELECT format('%s may change %s.%s', role, relname, attname)
 FROM unnest(ARRAY['loanserve_app', 'loanserve_readonly', 'loanserve_backup']) role, pg_attribute

@@ -33,6 +33,7 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	run := testdb.Run(t, db.App)
 	testdb.RunChunk(t, db.App, run, loan, loan)
 	testdb.RunPurge(t, db.App, run)
+	testdb.Backup(t, db.App)
 	testdb.EscrowPolicy(t, db.App)
 	analysis := testdb.AnalysisWish(t, db.App, loan)
 	testdb.AnalysisMonth(t, db.App, analysis)
@@ -206,6 +207,8 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE runs SET as_of_on = as_of_on + 1`,
 		`UPDATE runs SET requested_by = 'nobody'`,
 		`UPDATE run_chunks SET loans = 1`,
+		`UPDATE backups SET kind = 'logical'`,
+		`UPDATE backups SET requested_by = 'nobody'`,
 		`UPDATE api_tokens SET scopes = '{admin}'`,
 		`UPDATE api_tokens SET token_hash = sha256('x')`,
 		`UPDATE api_tokens SET cidrs = '{}'`,

@@ -36,6 +36,8 @@ const (
 	ScopeUsersWrite      = "users:write"
 	ScopeAuditRead       = "audit:read"
 	ScopeHousekeepingRun = "housekeeping:run"
+	ScopeBackupsRun      = "backups:run"
+	ScopeBackupsRead     = "backups:read"
 	// ScopeSelf is everybody's who is logged in.
 	ScopeSelf = "self"
 
@@ -63,6 +65,8 @@ var Scopes = map[string]string{
 	ScopeUsersRead:       "Read users, their roles and networks.",
 	ScopeUsersWrite:      "Add, disable and delete users, and change their roles, networks and passwords.",
 	ScopeAuditRead:       "Read the audit trail.",
+	ScopeBackupsRun:      "Have backups made.",
+	ScopeBackupsRead:     "Read which backups there are and what became of them.",
 	ScopeHousekeepingRun: "Delete ended sessions and old login attempts.",
 	ScopeSelf: "Read and end one's own sessions, change one's own password, and make, list and revoke " +
 		"one's own tokens.",

@@ -22,7 +22,10 @@ var Roles = map[string][]string{
 		ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy,
 	}, reading...),
 	"auditor": append([]string{ScopeUsersRead, ScopeAuditRead}, reading...),
-	RoleAdmin: {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead},
+	RoleAdmin: {
+		ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead,
+		ScopeBackupsRun, ScopeBackupsRead,
+	},
 }
 
 // scopesOf returns what somebody with the roles may do.

@@ -119,6 +119,7 @@ func New(o Options) (*Server, error) {
 	s.routeDayCloses()
 	s.routePurges()
 	s.routeRuns()
+	s.routeBackups()
 	s.escrowReturns = newWaiters(q.ListFinishedEscrowReturns, o.Log)
 	s.routeEscrowBills()
 	s.routeEscrowDisbursements()

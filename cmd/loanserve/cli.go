@@ -57,6 +57,7 @@ type processFlags struct {
 	SessionGrace     lifetime      `default:"24h" placeholder:"DURATION" setting:"LOANSERVE_SESSION_GRACE" help:"How long sessions that have ended are kept before workers delete them; 24h otherwise."`
 	AttemptRetention retention     `default:"90d" placeholder:"DURATION" setting:"LOANSERVE_LOGIN_ATTEMPT_RETENTION" help:"How long attempts to log in are kept before workers delete them, at least 24h; 90d otherwise."`
 	Servicer         servicerFlags `embed:"" prefix:"servicer-"`
+	Backup           nightlyFlags  `embed:"" prefix:"backup-"`
 	DrainDelay       time.Duration `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
 }
 
@@ -75,7 +76,7 @@ func (f *processFlags) Validate() error {
 	if (s.Name == "") != (s.Address == "") || (s.Name == "") != (s.Phone == "") {
 		return errServicer
 	}
-	return nil
+	return f.Backup.check()
 }
 
 const description = `LoanServe services mortgage loans: HTTP clients submit requests, workers

@@ -40,10 +40,12 @@ type processOptions struct {
 	closeDayAt  closeHour     // of the workers
 	// housekeeping is how long what is purged by itself stays; nil purges nothing.
 	housekeeping *jobs.Housekeeping
-	servicer     statement.Servicer
-	stopTimeout  time.Duration
-	drainDelay   time.Duration
-	log          *slog.Logger
+	// backups says where and when workers make backups; nil makes none.
+	backups     *jobs.Backups
+	servicer    statement.Servicer
+	stopTimeout time.Duration
+	drainDelay  time.Duration
+	log         *slog.Logger
 
 	reversalApproval bool // of the API
 	changeApproval   bool // of the API
@@ -81,7 +83,7 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 	p.registry = newRegistry(p.pool)
 	p.metrics = jobs.NewMetrics(p.registry, p.log)
 	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log), jobs.NewEscrowCollector(p.pool, p.log),
-		jobs.NewStatementCollector(p.pool, p.log))
+		jobs.NewStatementCollector(p.pool, p.log), jobs.NewBackupCollector(p.pool, p.log))
 	if err := p.startAdmin(ctx); err != nil {
 		return nil, err
 	}
@@ -166,6 +168,7 @@ func (p *process) startWorker(ctx context.Context) error {
 	}
 	worker, err := jobs.NewWorker(p.pool, jobs.Config{
 		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Housekeeping: p.housekeeping, Servicer: p.servicer,
+		Backups: p.backups,
 		Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {
