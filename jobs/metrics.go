@@ -52,6 +52,10 @@ func kinds() map[string]string {
 		CheckIntegrityArgs{}.Kind():      QueueIntegrity,
 		CheckIntegrityChunkArgs{}.Kind(): QueueIntegrity,
 		WatchLoansArgs{}.Kind():          QueueAlarm,
+		ScheduleBackupsArgs{}.Kind():     QueueCycle,
+		BackUpDatabaseArgs{}.Kind():      QueueOps,
+		VerifyBackupArgs{}.Kind():        QueueOps,
+		PruneBackupsArgs{}.Kind():        QueueOps,
 	}
 }
 
@@ -71,6 +75,8 @@ type Metrics struct {
 	purges   purgeMetrics
 	analyzed *prometheus.CounterVec
 	watch    watchMetrics
+
+	backupFailures *prometheus.CounterVec
 }
 
 // NewMetrics registers the job metrics.
@@ -114,6 +120,7 @@ func NewMetrics(reg prometheus.Registerer, log *slog.Logger) *Metrics {
 		}, []string{"outcome"}),
 	}
 	m.purges, m.watch = newPurgeMetrics(reg), newWatchMetrics(reg)
+	m.backupFailures = newBackupFailures(reg)
 	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.closed, m.rescued, m.analyzed)
 	m.create()
 	return m

@@ -55,8 +55,10 @@ type Config struct {
 	// Servicer is who sends the statements that this process makes. Without a name it
 	// makes none, and leaves them to others.
 	Servicer statement.Servicer
-	Metrics  *Metrics
-	Log      *slog.Logger
+	// Backups says where and when backups are made; nil leaves them to others.
+	Backups *Backups
+	Metrics *Metrics
+	Log     *slog.Logger
 }
 
 // queues returns the queues that the process works, and how many jobs of each at a
@@ -77,6 +79,9 @@ func (c *Config) queues() map[string]river.QueueConfig {
 	}
 	if c.Servicer.Name != "" {
 		queues[QueueStatements] = river.QueueConfig{MaxWorkers: statementWorkers}
+	}
+	if c.Backups != nil {
+		queues[QueueOps] = river.QueueConfig{MaxWorkers: opsWorkers}
 	}
 	return queues
 }
@@ -138,6 +143,9 @@ func (c Config) periodicJobs() []*river.PeriodicJob {
 	}
 	if c.Schema != nil {
 		table = append(table, periodicSchemaCheck())
+	}
+	if c.Backups != nil {
+		table = append(table, c.Backups.periodic())
 	}
 	return table
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
+	"loanserve/backup"
 	"loanserve/internal/testdb"
 	"loanserve/jobs"
 	"loanserve/queries"
@@ -213,7 +214,7 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 	jobs.NewMetrics(registry, slog.New(slog.DiscardHandler))
 	registry.MustRegister(jobs.NewQueueCollector(db.App, slog.New(slog.DiscardHandler)))
 
-	const kinds = 19
+	const kinds = 27
 	for name, series := range map[string]int{
 		"loanserve_jobs_inserted_total":          kinds,
 		"loanserve_job_attempts_total":           4 * kinds,
@@ -224,8 +225,9 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 		"loanserve_loans_closed_total":           3,
 		"loanserve_escrow_analyses_total":        3,
 		"loanserve_queue_jobs":                   5 * kinds,
-		"loanserve_queue_oldest_job_age_seconds": 7,
+		"loanserve_queue_oldest_job_age_seconds": 11,
 		"loanserve_purge_deleted_rows_total":     3,
+		"loanserve_backup_failures_total":        2 * (len(backup.Stages()) + 1),
 		"loanserve_queue_scrape_success":         1,
 	} {
 		got, err := testutil.GatherAndCount(registry, name)

@@ -28,6 +28,7 @@ func newWorkers(pool *pgxpool.Pool, c *Config) *knownWorkers {
 	k.addDays(pool, c)
 	k.addEscrow(pool, c)
 	k.addChecks(pool, c)
+	k.addBackups(pool, c)
 	register(k, &CleanUpSessions{DB: pool, Metrics: c.Metrics})
 	register(k, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics})
 	register(k, &CheckSchema{DB: pool, Checker: c.schemaChecker(pool)})
@@ -73,6 +74,16 @@ func (k *knownWorkers) addChecks(pool *pgxpool.Pool, c *Config) {
 	register(k, checking, &checking.Jobs)
 	register(k, &CheckIntegrityChunk{DB: pool})
 	register(k, &WatchLoans{DB: pool, Metrics: c.Metrics, Log: c.Log})
+}
+
+func (k *knownWorkers) addBackups(pool *pgxpool.Pool, c *Config) {
+	scheduling := &ScheduleBackups{DB: pool, Jobs: nil, Backups: c.Backups}
+	register(k, scheduling, &scheduling.Jobs)
+	making := &BackUpDatabase{DB: pool, Jobs: nil, Backups: c.Backups, Metrics: c.Metrics}
+	register(k, making, &making.Jobs)
+	verifying := &VerifyBackup{DB: pool, Jobs: nil, Backups: c.Backups, Metrics: c.Metrics}
+	register(k, verifying, &verifying.Jobs)
+	register(k, &PruneBackups{DB: pool, Backups: c.Backups})
 }
 
 // register adds a worker, which wants the client where takers says.

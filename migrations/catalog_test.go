@@ -370,7 +370,9 @@ WITH allowed (name, columns) AS (VALUES
   ('run_purges', ARRAY['remaining', 'oldest_at']),
   ('integrity_checks', ARRAY['steps', 'loans', 'finished_at']),
   ('integrity_findings', ARRAY['severity', 'details', 'suggested_action', 'last_seen_at', 'resolved_at']),
-  ('integrity_anchors', ARRAY['state_hash', 'seen_at'])
+  ('integrity_anchors', ARRAY['state_hash', 'seen_at']),
+  ('backups', ARRAY['status', 'store_name', 'size_bytes', 'started_at', 'stored_at', 'verified_at', 'restore_ms',
+    'findings', 'failed_stage', 'failure'])
 )
 SELECT format('%s may change %s.%s', role, relname, attname)
 FROM unnest(ARRAY['loanserve_app', 'loanserve_readonly', 'loanserve_backup']) role, pg_attribute

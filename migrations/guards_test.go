@@ -34,6 +34,7 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	testdb.RunChunk(t, db.App, run, loan, loan)
 	testdb.RunPurge(t, db.App, run)
 	testdb.Integrity(t, db.App, run, loan)
+	testdb.Backup(t, db.App)
 	testdb.EscrowPolicy(t, db.App)
 	analysis := testdb.AnalysisWish(t, db.App, loan)
 	testdb.AnalysisMonth(t, db.App, analysis)
@@ -214,6 +215,8 @@ func TestApplicationChangesOnlyState(t *testing.T) {
 		`UPDATE integrity_findings SET first_seen_at = now()`,
 		`UPDATE integrity_checks SET complete = false`,
 		`SELECT register_loan(l) FROM loans l`,
+		`UPDATE backups SET kind = 'logical'`,
+		`UPDATE backups SET requested_by = 'nobody'`,
 		`UPDATE api_tokens SET scopes = '{admin}'`,
 		`UPDATE api_tokens SET token_hash = sha256('x')`,
 		`UPDATE api_tokens SET cidrs = '{}'`,

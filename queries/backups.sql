@@ -30,3 +30,93 @@ SELECT count(*) FROM unreconciled_loans;
 --
 -- name: CountImbalanceCents :one
 SELECT coalesce(abs(sum(balance_cents)), 0)::bigint AS cents FROM trial_balance;
+
+-- InsertBackup records a wish for a backup. It returns no row when the principal's
+-- idempotency key is taken.
+--
+-- name: InsertBackup :one
+INSERT INTO backups (id, kind, requested_by, idempotency_key, request_hash)
+VALUES (@id, @kind, @requested_by, @idempotency_key, @request_hash)
+ON CONFLICT (requested_by, idempotency_key) DO NOTHING
+RETURNING *;
+
+-- GetBackup returns one backup.
+--
+-- name: GetBackup :one
+SELECT * FROM backups WHERE id = $1;
+
+-- GetBackupByKey returns the backup that a principal asked for under a key.
+--
+-- name: GetBackupByKey :one
+SELECT * FROM backups WHERE requested_by = $1 AND idempotency_key = $2;
+
+-- ListBackups returns backups, the latest wish first, before the given id, at most
+-- row_limit of them. Ids are in order of time.
+--
+-- name: ListBackups :many
+SELECT * FROM backups WHERE id < @before_id ORDER BY id DESC LIMIT @row_limit;
+
+-- MarkBackupStored records that a backup that was asked for is in the store, and
+-- returns how many it changed: none where it was recorded before.
+--
+-- name: MarkBackupStored :execrows
+UPDATE backups SET status = 'stored', store_name = @store_name::text, size_bytes = @size_bytes::bigint,
+  started_at = @started_at::timestamptz, stored_at = @stored_at::timestamptz
+WHERE id = @id AND status = 'requested';
+
+-- MarkBackupVerified records what a verification found.
+--
+-- name: MarkBackupVerified :exec
+UPDATE backups SET status = CASE WHEN @verified::bool THEN 'verified'::backup_status ELSE 'refused' END,
+  verified_at = @verified_at::timestamptz, restore_ms = @restore_ms::bigint, findings = @findings
+WHERE id = @id AND status IN ('stored', 'verified', 'refused');
+
+-- MarkBackupFailure records why an attempt at a backup or its verification failed.
+-- The last attempt at making it ends it.
+--
+-- name: MarkBackupFailure :exec
+UPDATE backups SET failed_stage = @failed_stage::text, failure = left(@failure::text, 2000),
+  status = CASE WHEN @final::bool AND status = 'requested' THEN 'failed' ELSE status END
+WHERE id = @id;
+
+-- MarkBackupsPruned records which backups the store does not have any more: all
+-- that were stored before the moment and are not among those named. It returns how
+-- many.
+--
+-- name: MarkBackupsPruned :execrows
+UPDATE backups SET status = 'pruned'
+WHERE status IN ('stored', 'verified', 'refused') AND stored_at < @before_at::timestamptz
+  AND store_name <> ALL(@store_names::text[]);
+
+-- GetBackupToVerifyAgain returns a backup at random, of those that were stored long
+-- enough ago, unless one such was verified again lately. It returns no row when
+-- none is due.
+--
+-- name: GetBackupToVerifyAgain :one
+SELECT * FROM backups
+WHERE status IN ('verified', 'refused') AND stored_at < @stored_before::timestamptz
+  AND NOT EXISTS (
+    SELECT FROM backups b WHERE b.verified_at > @verified_after::timestamptz AND b.verified_at > b.stored_at + interval '1 day'
+  )
+ORDER BY random() LIMIT 1;
+
+-- ListBackupStates returns of each kind the newest backup that is in the store and
+-- the newest that is verified.
+--
+-- name: ListBackupStates :many
+SELECT k.kind::backup_kind AS kind,
+  coalesce(extract(epoch FROM newest.started_at), 0)::float8 AS stored_epoch,
+  coalesce(newest.size_bytes, 0)::bigint AS size_bytes,
+  coalesce(extract(epoch FROM newest.stored_at - newest.started_at), 0)::float8 AS took_seconds,
+  coalesce(extract(epoch FROM proven.started_at), 0)::float8 AS verified_epoch,
+  coalesce(proven.restore_ms, 0)::bigint AS restore_ms
+FROM unnest(enum_range(NULL::backup_kind)) AS k (kind)
+LEFT JOIN LATERAL (
+  SELECT b.started_at, b.size_bytes, b.stored_at FROM backups b
+  WHERE b.kind = k.kind AND b.started_at IS NOT NULL ORDER BY b.started_at DESC LIMIT 1
+) newest ON true
+LEFT JOIN LATERAL (
+  SELECT b.started_at, b.restore_ms FROM backups b
+  WHERE b.kind = k.kind AND b.started_at IS NOT NULL AND b.status = 'verified' ORDER BY b.started_at DESC LIMIT 1
+) proven ON true
+ORDER BY k.kind LIMIT 10;

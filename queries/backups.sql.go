@@ -7,6 +7,9 @@ package queries
 
 import (
 	"context"
+	"time"
+
+	uuid "github.com/google/uuid"
 )
 
 const countBrokenSeals = `-- name: CountBrokenSeals :one
@@ -47,6 +50,100 @@ func (q *Queries) CountUnreconciledLoans(ctx context.Context) (int64, error) {
 	return count, err
 }
 
+const getBackup = `-- name: GetBackup :one
+SELECT id, kind, status, requested_by, idempotency_key, request_hash, created_at, store_name, size_bytes, started_at, stored_at, verified_at, restore_ms, findings, failed_stage, failure FROM backups WHERE id = $1
+`
+
+// GetBackup returns one backup.
+func (q *Queries) GetBackup(ctx context.Context, id uuid.UUID) (Backup, error) {
+	row := q.db.QueryRow(ctx, getBackup, id)
+	var i Backup
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Status,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.StoreName,
+		&i.SizeBytes,
+		&i.StartedAt,
+		&i.StoredAt,
+		&i.VerifiedAt,
+		&i.RestoreMs,
+		&i.Findings,
+		&i.FailedStage,
+		&i.Failure,
+	)
+	return i, err
+}
+
+const getBackupByKey = `-- name: GetBackupByKey :one
+SELECT id, kind, status, requested_by, idempotency_key, request_hash, created_at, store_name, size_bytes, started_at, stored_at, verified_at, restore_ms, findings, failed_stage, failure FROM backups WHERE requested_by = $1 AND idempotency_key = $2
+`
+
+// GetBackupByKey returns the backup that a principal asked for under a key.
+func (q *Queries) GetBackupByKey(ctx context.Context, requestedBy string, idempotencyKey string) (Backup, error) {
+	row := q.db.QueryRow(ctx, getBackupByKey, requestedBy, idempotencyKey)
+	var i Backup
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Status,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.StoreName,
+		&i.SizeBytes,
+		&i.StartedAt,
+		&i.StoredAt,
+		&i.VerifiedAt,
+		&i.RestoreMs,
+		&i.Findings,
+		&i.FailedStage,
+		&i.Failure,
+	)
+	return i, err
+}
+
+const getBackupToVerifyAgain = `-- name: GetBackupToVerifyAgain :one
+SELECT id, kind, status, requested_by, idempotency_key, request_hash, created_at, store_name, size_bytes, started_at, stored_at, verified_at, restore_ms, findings, failed_stage, failure FROM backups
+WHERE status IN ('verified', 'refused') AND stored_at < $1::timestamptz
+  AND NOT EXISTS (
+    SELECT FROM backups b WHERE b.verified_at > $2::timestamptz AND b.verified_at > b.stored_at + interval '1 day'
+  )
+ORDER BY random() LIMIT 1
+`
+
+// GetBackupToVerifyAgain returns a backup at random, of those that were stored long
+// enough ago, unless one such was verified again lately. It returns no row when
+// none is due.
+func (q *Queries) GetBackupToVerifyAgain(ctx context.Context, storedBefore time.Time, verifiedAfter time.Time) (Backup, error) {
+	row := q.db.QueryRow(ctx, getBackupToVerifyAgain, storedBefore, verifiedAfter)
+	var i Backup
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Status,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.StoreName,
+		&i.SizeBytes,
+		&i.StartedAt,
+		&i.StoredAt,
+		&i.VerifiedAt,
+		&i.RestoreMs,
+		&i.Findings,
+		&i.FailedStage,
+		&i.Failure,
+	)
+	return i, err
+}
+
 const getChainHeadsText = `-- name: GetChainHeadsText :one
 SELECT (count(*) || ' loans, ' || encode(sha256(convert_to(coalesce(
   string_agg(id || ' ' || last_seq || ' ' || encode(last_hash, 'hex'), E'\n' ORDER BY id), ''), 'UTF8')), 'hex'))::text
@@ -75,4 +172,249 @@ func (q *Queries) GetTrialBalanceText(ctx context.Context) (string, error) {
 	var balances string
 	err := row.Scan(&balances)
 	return balances, err
+}
+
+const insertBackup = `-- name: InsertBackup :one
+INSERT INTO backups (id, kind, requested_by, idempotency_key, request_hash)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (requested_by, idempotency_key) DO NOTHING
+RETURNING id, kind, status, requested_by, idempotency_key, request_hash, created_at, store_name, size_bytes, started_at, stored_at, verified_at, restore_ms, findings, failed_stage, failure
+`
+
+type InsertBackupParams struct {
+	ID             uuid.UUID
+	Kind           BackupKind
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+}
+
+// InsertBackup records a wish for a backup. It returns no row when the principal's
+// idempotency key is taken.
+func (q *Queries) InsertBackup(ctx context.Context, arg InsertBackupParams) (Backup, error) {
+	row := q.db.QueryRow(ctx, insertBackup,
+		arg.ID,
+		arg.Kind,
+		arg.RequestedBy,
+		arg.IdempotencyKey,
+		arg.RequestHash,
+	)
+	var i Backup
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Status,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.StoreName,
+		&i.SizeBytes,
+		&i.StartedAt,
+		&i.StoredAt,
+		&i.VerifiedAt,
+		&i.RestoreMs,
+		&i.Findings,
+		&i.FailedStage,
+		&i.Failure,
+	)
+	return i, err
+}
+
+const listBackupStates = `-- name: ListBackupStates :many
+SELECT k.kind::backup_kind AS kind,
+  coalesce(extract(epoch FROM newest.started_at), 0)::float8 AS stored_epoch,
+  coalesce(newest.size_bytes, 0)::bigint AS size_bytes,
+  coalesce(extract(epoch FROM newest.stored_at - newest.started_at), 0)::float8 AS took_seconds,
+  coalesce(extract(epoch FROM proven.started_at), 0)::float8 AS verified_epoch,
+  coalesce(proven.restore_ms, 0)::bigint AS restore_ms
+FROM unnest(enum_range(NULL::backup_kind)) AS k (kind)
+LEFT JOIN LATERAL (
+  SELECT b.started_at, b.size_bytes, b.stored_at FROM backups b
+  WHERE b.kind = k.kind AND b.started_at IS NOT NULL ORDER BY b.started_at DESC LIMIT 1
+) newest ON true
+LEFT JOIN LATERAL (
+  SELECT b.started_at, b.restore_ms FROM backups b
+  WHERE b.kind = k.kind AND b.started_at IS NOT NULL AND b.status = 'verified' ORDER BY b.started_at DESC LIMIT 1
+) proven ON true
+ORDER BY k.kind LIMIT 10
+`
+
+type ListBackupStatesRow struct {
+	Kind          BackupKind
+	StoredEpoch   float64
+	SizeBytes     int64
+	TookSeconds   float64
+	VerifiedEpoch float64
+	RestoreMs     int64
+}
+
+// ListBackupStates returns of each kind the newest backup that is in the store and
+// the newest that is verified.
+func (q *Queries) ListBackupStates(ctx context.Context) ([]ListBackupStatesRow, error) {
+	rows, err := q.db.Query(ctx, listBackupStates)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListBackupStatesRow{}
+	for rows.Next() {
+		var i ListBackupStatesRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.StoredEpoch,
+			&i.SizeBytes,
+			&i.TookSeconds,
+			&i.VerifiedEpoch,
+			&i.RestoreMs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listBackups = `-- name: ListBackups :many
+SELECT id, kind, status, requested_by, idempotency_key, request_hash, created_at, store_name, size_bytes, started_at, stored_at, verified_at, restore_ms, findings, failed_stage, failure FROM backups WHERE id < $1 ORDER BY id DESC LIMIT $2
+`
+
+// ListBackups returns backups, the latest wish first, before the given id, at most
+// row_limit of them. Ids are in order of time.
+func (q *Queries) ListBackups(ctx context.Context, beforeID uuid.UUID, rowLimit int32) ([]Backup, error) {
+	rows, err := q.db.Query(ctx, listBackups, beforeID, rowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Backup{}
+	for rows.Next() {
+		var i Backup
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Status,
+			&i.RequestedBy,
+			&i.IdempotencyKey,
+			&i.RequestHash,
+			&i.CreatedAt,
+			&i.StoreName,
+			&i.SizeBytes,
+			&i.StartedAt,
+			&i.StoredAt,
+			&i.VerifiedAt,
+			&i.RestoreMs,
+			&i.Findings,
+			&i.FailedStage,
+			&i.Failure,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const markBackupFailure = `-- name: MarkBackupFailure :exec
+UPDATE backups SET failed_stage = $1::text, failure = left($2::text, 2000),
+  status = CASE WHEN $3::bool AND status = 'requested' THEN 'failed' ELSE status END
+WHERE id = $4
+`
+
+type MarkBackupFailureParams struct {
+	FailedStage string
+	Failure     string
+	Final       bool
+	ID          uuid.UUID
+}
+
+// MarkBackupFailure records why an attempt at a backup or its verification failed.
+// The last attempt at making it ends it.
+func (q *Queries) MarkBackupFailure(ctx context.Context, arg MarkBackupFailureParams) error {
+	_, err := q.db.Exec(ctx, markBackupFailure,
+		arg.FailedStage,
+		arg.Failure,
+		arg.Final,
+		arg.ID,
+	)
+	return err
+}
+
+const markBackupStored = `-- name: MarkBackupStored :execrows
+UPDATE backups SET status = 'stored', store_name = $1::text, size_bytes = $2::bigint,
+  started_at = $3::timestamptz, stored_at = $4::timestamptz
+WHERE id = $5 AND status = 'requested'
+`
+
+type MarkBackupStoredParams struct {
+	StoreName string
+	SizeBytes int64
+	StartedAt time.Time
+	StoredAt  time.Time
+	ID        uuid.UUID
+}
+
+// MarkBackupStored records that a backup that was asked for is in the store, and
+// returns how many it changed: none where it was recorded before.
+func (q *Queries) MarkBackupStored(ctx context.Context, arg MarkBackupStoredParams) (int64, error) {
+	result, err := q.db.Exec(ctx, markBackupStored,
+		arg.StoreName,
+		arg.SizeBytes,
+		arg.StartedAt,
+		arg.StoredAt,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const markBackupVerified = `-- name: MarkBackupVerified :exec
+UPDATE backups SET status = CASE WHEN $1::bool THEN 'verified'::backup_status ELSE 'refused' END,
+  verified_at = $2::timestamptz, restore_ms = $3::bigint, findings = $4
+WHERE id = $5 AND status IN ('stored', 'verified', 'refused')
+`
+
+type MarkBackupVerifiedParams struct {
+	Verified   bool
+	VerifiedAt time.Time
+	RestoreMs  int64
+	Findings   []byte
+	ID         uuid.UUID
+}
+
+// MarkBackupVerified records what a verification found.
+func (q *Queries) MarkBackupVerified(ctx context.Context, arg MarkBackupVerifiedParams) error {
+	_, err := q.db.Exec(ctx, markBackupVerified,
+		arg.Verified,
+		arg.VerifiedAt,
+		arg.RestoreMs,
+		arg.Findings,
+		arg.ID,
+	)
+	return err
+}
+
+const markBackupsPruned = `-- name: MarkBackupsPruned :execrows
+UPDATE backups SET status = 'pruned'
+WHERE status IN ('stored', 'verified', 'refused') AND stored_at < $1::timestamptz
+  AND store_name <> ALL($2::text[])
+`
+
+// MarkBackupsPruned records which backups the store does not have any more: all
+// that were stored before the moment and are not among those named. It returns how
+// many.
+func (q *Queries) MarkBackupsPruned(ctx context.Context, beforeAt time.Time, storeNames []string) (int64, error) {
+	result, err := q.db.Exec(ctx, markBackupsPruned, beforeAt, storeNames)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -14,6 +14,134 @@ import (
 	mortgage "loanserve/mortgage"
 )
 
+type BackupKind string
+
+const (
+	BackupKindPhysical BackupKind = "physical"
+	BackupKindLogical  BackupKind = "logical"
+)
+
+func (e *BackupKind) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = BackupKind(s)
+	case string:
+		*e = BackupKind(s)
+	default:
+		return fmt.Errorf("unsupported scan type for BackupKind: %T", src)
+	}
+	return nil
+}
+
+type NullBackupKind struct {
+	BackupKind BackupKind
+	Valid      bool // Valid is true if BackupKind is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullBackupKind) Scan(value interface{}) error {
+	if value == nil {
+		ns.BackupKind, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.BackupKind.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullBackupKind) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.BackupKind), nil
+}
+
+func (e BackupKind) Valid() bool {
+	switch e {
+	case BackupKindPhysical,
+		BackupKindLogical:
+		return true
+	}
+	return false
+}
+
+func AllBackupKindValues() []BackupKind {
+	return []BackupKind{
+		BackupKindPhysical,
+		BackupKindLogical,
+	}
+}
+
+type BackupStatus string
+
+const (
+	BackupStatusRequested BackupStatus = "requested"
+	BackupStatusStored    BackupStatus = "stored"
+	BackupStatusVerified  BackupStatus = "verified"
+	BackupStatusRefused   BackupStatus = "refused"
+	BackupStatusFailed    BackupStatus = "failed"
+	BackupStatusPruned    BackupStatus = "pruned"
+)
+
+func (e *BackupStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = BackupStatus(s)
+	case string:
+		*e = BackupStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for BackupStatus: %T", src)
+	}
+	return nil
+}
+
+type NullBackupStatus struct {
+	BackupStatus BackupStatus
+	Valid        bool // Valid is true if BackupStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullBackupStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.BackupStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.BackupStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullBackupStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.BackupStatus), nil
+}
+
+func (e BackupStatus) Valid() bool {
+	switch e {
+	case BackupStatusRequested,
+		BackupStatusStored,
+		BackupStatusVerified,
+		BackupStatusRefused,
+		BackupStatusFailed,
+		BackupStatusPruned:
+		return true
+	}
+	return false
+}
+
+func AllBackupStatusValues() []BackupStatus {
+	return []BackupStatus{
+		BackupStatusRequested,
+		BackupStatusStored,
+		BackupStatusVerified,
+		BackupStatusRefused,
+		BackupStatusFailed,
+		BackupStatusPruned,
+	}
+}
+
 type BorrowerRole string
 
 const (
@@ -1623,6 +1751,25 @@ type AuthEvent struct {
 	RequestID    *string
 	Requests     int32
 	Details      []byte
+}
+
+type Backup struct {
+	ID             uuid.UUID
+	Kind           BackupKind
+	Status         BackupStatus
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+	StoreName      *string
+	SizeBytes      *int64
+	StartedAt      *time.Time
+	StoredAt       *time.Time
+	VerifiedAt     *time.Time
+	RestoreMs      *int64
+	Findings       []byte
+	FailedStage    *string
+	Failure        *string
 }
 
 type BrokenRegisterEntry struct {

@@ -40,3 +40,9 @@ FROM dead
 WHERE job.state = 'running' AND job.kind = ANY(@kinds::text[])
   AND job.attempted_by[cardinality(job.attempted_by)] = dead.worker
 RETURNING job.id, job.kind, dead.worker::text AS worker;
+
+-- CountJobsOfKind returns how many jobs of a kind are not over.
+--
+-- name: CountJobsOfKind :one
+SELECT count(*) FROM river.river_job
+WHERE kind = $1 AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled');

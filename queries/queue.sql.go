@@ -57,6 +57,19 @@ func (q *Queries) CountJobs(ctx context.Context) ([]CountJobsRow, error) {
 	return items, nil
 }
 
+const countJobsOfKind = `-- name: CountJobsOfKind :one
+SELECT count(*) FROM river.river_job
+WHERE kind = $1 AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+`
+
+// CountJobsOfKind returns how many jobs of a kind are not over.
+func (q *Queries) CountJobsOfKind(ctx context.Context, kind string) (int64, error) {
+	row := q.db.QueryRow(ctx, countJobsOfKind, kind)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const lockWorkerName = `-- name: LockWorkerName :exec
 SELECT pg_advisory_lock(hashtextextended('loanserve worker ' || $1::text, 0))
 `

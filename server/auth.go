@@ -38,6 +38,8 @@ const (
 	ScopeHousekeepingRun = "housekeeping:run"
 	ScopeIntegrityRead   = "integrity:read"
 	ScopeIntegrityRun    = "integrity:run"
+	ScopeBackupsRun      = "backups:run"
+	ScopeBackupsRead     = "backups:read"
 	// ScopeSelf is everybody's who is logged in.
 	ScopeSelf = "self"
 
@@ -68,6 +70,8 @@ var Scopes = map[string]string{
 	ScopeHousekeepingRun: "Delete ended sessions and old login attempts, and check the schema.",
 	ScopeIntegrityRead:   "Read what checks of the stored data have found.",
 	ScopeIntegrityRun:    "Check the stored data against itself.",
+	ScopeBackupsRun:      "Have backups made.",
+	ScopeBackupsRead:     "Read which backups there are and what became of them.",
 	ScopeSelf: "Read and end one's own sessions, change one's own password, and make, list and revoke " +
 		"one's own tokens.",
 

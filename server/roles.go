@@ -23,7 +23,10 @@ var Roles = map[string][]string{
 		ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy,
 	}, reading...),
 	"auditor": append([]string{ScopeUsersRead, ScopeAuditRead, ScopeIntegrityRun}, reading...),
-	RoleAdmin: {ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead, ScopeIntegrityRead},
+	RoleAdmin: {
+		ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead, ScopeIntegrityRead,
+		ScopeBackupsRun, ScopeBackupsRead,
+	},
 }
 
 // scopesOf returns what somebody with the roles may do.

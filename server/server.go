@@ -121,6 +121,7 @@ func New(o Options) (*Server, error) {
 	s.routeIntegrity()
 	s.routeSchemaChecks()
 	s.routeRuns()
+	s.routeBackups()
 	s.escrowReturns = newWaiters(q.ListFinishedEscrowReturns, o.Log)
 	s.routeEscrowBills()
 	s.routeEscrowDisbursements()

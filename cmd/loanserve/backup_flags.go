@@ -13,6 +13,7 @@ import (
 	"loanserve/backup"
 	"loanserve/backup/store"
 	"loanserve/internal/database"
+	"loanserve/jobs"
 )
 
 // storeFlags are for every command that needs the store of backups.
@@ -152,4 +153,53 @@ func watchBytes(p *progress, what string) func(done, total int64) {
 			p.line(fmt.Sprintf("%s: %d MB", what, last))
 		}
 	}
+}
+
+// nightlyFlags are for the processes that work jobs, and so make backups.
+type nightlyFlags struct {
+	keyFlags
+	recipientFlags
+	retentionFlags
+
+	URL         storeURL     `name:"url" placeholder:"URL" setting:"LOANSERVE_BACKUP_URL" help:"Where backups are: file:///DIRECTORY or s3://BUCKET/PREFIX?endpoint=https://HOST. Without it this process makes none, and leaves them to others."`
+	DatabaseURL databaseURL  `name:"database-url" placeholder:"URL" setting:"LOANSERVE_BACKUP_DATABASE_URL" secret:"" help:"PostgreSQL by a login that may become loanserve_backup, with the attribute REPLICATION for physical backups; otherwise that of --database-url."`
+	Kinds       []backupKind `sep:"," default:"physical,logical" placeholder:"KIND" setting:"LOANSERVE_BACKUP_KINDS" help:"Kinds that are made every night: physical (the whole server), logical (the database); both otherwise."`
+	At          closeHour    `default:"02:00" placeholder:"HH:MM" setting:"LOANSERVE_BACKUP_AT" help:"Hour from which on the night's backups are made, and off to leave that to whoever asks; 02:00 otherwise. The same in every process that works jobs."`
+}
+
+var errNoIdentity = errors.New("--backup-identity: is needed with --backup-recipient, to verify what was encrypted " +
+	"($LOANSERVE_BACKUP_IDENTITY)")
+
+func (f *nightlyFlags) check() error {
+	if f.URL != "" && len(f.Recipient) > 0 && f.Identity == "" {
+		return errNoIdentity
+	}
+	return nil
+}
+
+// backups are what the flags say of backups; nil where there is no store.
+func (f *processFlags) backups(p *program) (*jobs.Backups, error) {
+	b := f.Backup
+	if b.URL == "" {
+		return nil, nil //nolint:nilnil // That is how a worker is told that it makes none.
+	}
+	identities, err := b.Identity.read()
+	if err != nil {
+		return nil, err
+	}
+	url := b.DatabaseURL
+	if url == "" {
+		url = f.DatabaseURL
+	}
+	made := &jobs.Backups{
+		Open:        func(ctx context.Context) (store.Store, error) { return store.Open(ctx, string(b.URL), p.getenv) },
+		DatabaseURL: string(url), Recipients: b.recipients(), Identities: identities, Scratch: b.Scratch,
+		Retention: b.retention(), Program: programVersion(), Zone: f.TimeZone.Location, At: b.At.at,
+	}
+	if !b.At.off {
+		for _, kind := range b.Kinds {
+			made.Kinds = append(made.Kinds, backup.Kind(kind))
+		}
+	}
+	return made, nil
 }

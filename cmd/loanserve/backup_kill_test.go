@@ -167,7 +167,7 @@ func children(pid string) []int {
 		if err != nil {
 			continue // A thread that has ended.
 		}
-		for _, field := range strings.Fields(string(text)) {
+		for field := range strings.FieldsSeq(string(text)) {
 			child, err := strconv.Atoi(field)
 			if err == nil {
 				list = append(list, child)

@@ -61,6 +61,7 @@ type processFlags struct {
 	HistoryRetention historyTime   `default:"400d" placeholder:"DURATION" setting:"LOANSERVE_HISTORY_RETENTION" help:"How long workers keep what rows were before they were changed, at least 90d; 400d otherwise."`
 	Servicer         servicerFlags `embed:"" prefix:"servicer-"`
 	AllowDrift       bool          `setting:"LOANSERVE_ALLOW_DRIFT" help:"Start although the database differs from what the migrations make in a way that breaks the program or takes protection away. Each difference is a warning in the log."`
+	Backup           nightlyFlags  `embed:"" prefix:"backup-"`
 	DrainDelay       time.Duration `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
 }
 
@@ -79,7 +80,7 @@ func (f *processFlags) Validate() error {
 	if (s.Name == "") != (s.Address == "") || (s.Name == "") != (s.Phone == "") {
 		return errServicer
 	}
-	return nil
+	return f.Backup.check()
 }
 
 const description = `LoanServe services mortgage loans: HTTP clients submit requests, workers

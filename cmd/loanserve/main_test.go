@@ -91,6 +91,7 @@ func TestMistakesAreUsageErrors(t *testing.T) {
 		"recipient that is no key":     {env: with("LOANSERVE_BACKUP_URL", "file:///b"), args: []string{"backup", "create", "--recipient", "me"}, says: []string{"--recipient", "age1"}},
 		"no such kind of backup":       {env: with("LOANSERVE_BACKUP_URL", "file:///b"), args: []string{"backup", "create", "--kind", "full"}, says: []string{"--kind", "physical"}},
 		"no backup to verify":          {env: with("LOANSERVE_BACKUP_URL", "file:///b"), args: []string{"backup", "verify"}, says: []string{"--latest"}},
+		"encrypted and not verified":   {env: environment{"DATABASE_URL": url["DATABASE_URL"], "LOANSERVE_BACKUP_URL": "file:///b", "LOANSERVE_BACKUP_RECIPIENTS": "age1fst9ljlxw2z07m33s8gdu9lqd45n49ar5kcq4evzqwhw9ayxl3tqhung66"}, args: []string{"work"}, says: []string{"--backup-identity"}},
 		"nowhere to restore":           {env: with("LOANSERVE_BACKUP_URL", "file:///b"), args: []string{"restore", "latest"}, says: []string{"--into"}},
 		"nothing to back up":           {env: environment{"LOANSERVE_BACKUP_URL": "file:///b"}, args: []string{"backup", "create"}, says: []string{"--database-url", "LOANSERVE_BACKUP_DATABASE_URL"}},
 		"work without workers":         {env: url, args: []string{"work", "--workers", "0"}, says: []string{"--workers", "LOANSERVE_WORKERS"}},

@@ -47,6 +47,8 @@ type processOptions struct {
 	// lets the workers look for drift by themselves.
 	checkSchema, allowDrift bool
 
+	// backups says where and when workers make backups; nil makes none.
+	backups     *jobs.Backups
 	servicer    statement.Servicer
 	stopTimeout time.Duration
 	drainDelay  time.Duration
@@ -91,7 +93,7 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 	p.registry.MustRegister(driftGauge(p.drifted), jobs.NewSchemaCollector(p.pool, p.log))
 	p.metrics = jobs.NewMetrics(p.registry, p.log)
 	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log), jobs.NewEscrowCollector(p.pool, p.log),
-		jobs.NewStatementCollector(p.pool, p.log), jobs.NewIntegrityCollector(p.pool, p.log))
+		jobs.NewStatementCollector(p.pool, p.log), jobs.NewIntegrityCollector(p.pool, p.log), jobs.NewBackupCollector(p.pool, p.log))
 	if err := p.startAdmin(ctx); err != nil {
 		return nil, err
 	}
@@ -182,6 +184,7 @@ func (p *process) startWorker(ctx context.Context) error {
 		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Housekeeping: p.housekeeping, Servicer: p.servicer,
 		Checks:  p.checks,
 		Schema:  p.checker,
+		Backups: p.backups,
 		Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {

@@ -42,7 +42,10 @@ func (s *serveCommand) Validate() error {
 
 // Run implements the command.
 func (s *serveCommand) Run(ctx context.Context, p *program, c *cli) error {
-	o := s.options(p.logger(c, slog.LevelDebug))
+	o, err := s.options(p, c)
+	if err != nil {
+		return err
+	}
 	o.listen, o.cutOff, o.workers = s.Listen, localday.Hour(s.CutOff), int(s.Workers)
 	o.reversalApproval, o.changeApproval = s.ReversalApproval, s.ChangeApproval
 	o.oidc = server.OIDC{
@@ -71,13 +74,17 @@ func (w *workCommand) Validate() error {
 
 // Run implements the command.
 func (w *workCommand) Run(ctx context.Context, p *program, c *cli) error {
-	o := w.options(p.logger(c, slog.LevelDebug))
+	o, err := w.options(p, c)
+	if err != nil {
+		return err
+	}
 	o.workers = int(w.Workers)
 	return runProcess(ctx, o)
 }
 
 // options are what the flags say of the process.
-func (f *processFlags) options(log *slog.Logger) processOptions {
+func (f *processFlags) options(p *program, c *cli) (processOptions, error) {
+	backups, err := f.backups(p)
 	return processOptions{
 		databaseURL: string(f.DatabaseURL), poolSize: int(f.PoolSize), adminListen: f.AdminListen,
 		housekeeping: &jobs.Housekeeping{
@@ -87,11 +94,11 @@ func (f *processFlags) options(log *slog.Logger) processOptions {
 		checks:   true,
 		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,
 		checkSchema: true, allowDrift: f.AllowDrift,
-		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: log,
+		stopTimeout: f.StopTimeout, drainDelay: f.DrainDelay, log: p.logger(c, slog.LevelDebug), backups: backups,
 		servicer: statement.Servicer{
 			Name: string(f.Servicer.Name), Address: string(f.Servicer.Address), Phone: string(f.Servicer.Phone),
 		},
-	}
+	}, err
 }
 
 // runProcess runs a process until ctx ends or a part of it fails.

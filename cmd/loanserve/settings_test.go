@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -92,7 +93,9 @@ func TestDaysAreClosedUnlessThatIsOff(t *testing.T) {
 	schedule := func(args ...string) *jobs.DayCloseSchedule {
 		env := environment{"DATABASE_URL": "postgres://localhost/loans"}
 		work := parsed(t, env, append([]string{"work"}, args...)...).Work
-		o := work.options(nil)
+		o, err := work.options(&program{env: env.lookup, stderr: io.Discard}, &cli{})
+		require.NoError(t, err)
+		require.Nil(t, o.backups)
 		return o.dayCloses()
 	}
 	require.Nil(t, schedule("--close-day-at", "off"))
