@@ -44,6 +44,7 @@ func TestProgram(t *testing.T) {
 		"provider":    testProviderIsAway,
 		"schedule":    testClosesDays,
 		"disburse":    testDisburse,
+		"integrity":   testIntegrityCrash,
 		"migrations":  testRefusesPendingMigrations,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -285,4 +286,6 @@ func (p *program) requireSoundBooks() {
 	require.Zero(p.t, unreconciled, "loans that are not the sum of their ledger")
 	require.Zero(p.t, gaps, "loans with gaps in their ledger")
 	require.Zero(p.t, balance, "trial balance")
+	out, err := p.command(p.t.Context(), "check", "integrity", "--full").CombinedOutput()
+	require.NoError(p.t, err, "%s", out)
 }
