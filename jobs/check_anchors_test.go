@@ -94,7 +94,8 @@ func TestFindingsAreResolved(t *testing.T) {
 	ids := serviced(t, db, 3, 1)
 	requireInOrder(t, db)
 	tamper := func(cents mortgage.Cents) {
-		_, err := db.Super.Exec(t.Context(), `UPDATE loans SET suspense_cents = suspense_cents + $2 WHERE id = $1`, ids[0], cents)
+		_, err := db.Super.Exec(t.Context(),
+			`UPDATE loans SET suspense_cents = suspense_cents + $2 WHERE id = $1`, ids[0], cents)
 		require.NoError(t, err)
 	}
 	tamper(5)
@@ -198,12 +199,14 @@ func TestWorkerChecks(t *testing.T) {
 		last, err := q.ListLastIntegrityChecks(t.Context())
 		return err == nil && len(last) == 2 && last[0].Loans == 3 && last[1].Loans == 3
 	}, patience, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return metric(t, p.registry, "loanserve_loans_registered") == 3 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return metric(t, p.registry, "loanserve_loans_registered") == 3 },
+		patience, 10*time.Millisecond)
 	require.NoError(t, worker.Stop(t.Context()))
 	require.Zero(t, metric(t, p.registry, "loanserve_loans_missing"))
 
 	var asked []string
-	rows, err := db.App.Query(t.Context(), `SELECT split_part(idempotency_key, ' ', 2) FROM runs WHERE requested_by = 'schedule'`)
+	rows, err := db.App.Query(t.Context(),
+		`SELECT split_part(idempotency_key, ' ', 2) FROM runs WHERE requested_by = 'schedule'`)
 	require.NoError(t, err)
 	asked, err = pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)

@@ -151,7 +151,9 @@ func InsertCheck(ctx context.Context, tx pgx.Tx, arg queries.InsertRunParams, co
 	if err != nil {
 		return run, fmt.Errorf("insert run: %w", err)
 	}
-	_, err = q.InsertIntegrityCheck(ctx, queries.InsertIntegrityCheckParams{ID: run.ID, RunID: &run.ID, Complete: complete})
+	_, err = q.InsertIntegrityCheck(ctx, queries.InsertIntegrityCheckParams{
+		ID: run.ID, RunID: &run.ID, Complete: complete,
+	})
 	if err != nil {
 		return run, fmt.Errorf("insert check: %w", err)
 	}
@@ -189,7 +191,7 @@ func cutToCheck(ctx context.Context, q *queries.Queries, run *queries.Run) ([]qu
 	if err != nil {
 		return nil, err
 	}
-	arg := queries.InsertRunChunksParams{RunID: run.ID}
+	arg := queries.InsertRunChunksParams{RunID: run.ID, FirstLoanID: nil, LastLoanID: nil, Loans: nil}
 	for _, r := range ranges {
 		arg.FirstLoanID, arg.LastLoanID = append(arg.FirstLoanID, r.FirstLoanID), append(arg.LastLoanID, r.LastLoanID)
 		arg.Loans = append(arg.Loans, r.Loans)

@@ -122,7 +122,9 @@ WHERE loan_id = $1 AND seq = 3`,
 	},
 	{
 		"a row removed", `DELETE FROM transactions WHERE loan_id = $1 AND seq = 3`,
-		[]queries.IntegrityKind{"balance_mismatch", "chain_broken", "chain_gap", "payment_without_transactions", "replay_mismatch"},
+		[]queries.IntegrityKind{
+			"balance_mismatch", "chain_broken", "chain_gap", "payment_without_transactions", "replay_mismatch",
+		},
 	},
 	{
 		"the first row removed", `DELETE FROM transactions WHERE loan_id = $1 AND seq = 1`,
@@ -192,8 +194,8 @@ WHERE id = (SELECT min(id::text)::uuid FROM payments WHERE loan_id = $1)`,
 	{
 		"a payment that is posted by nobody", `INSERT INTO payments (id, loan_id, status, amount_cents, received_on, channel,
   designation, requested_by, idempotency_key, request_hash, posted_at, suspense_cents, first_seq, last_seq)
-VALUES (gen_random_uuid(), $1, 'posted', 100, '2026-06-15', 'ach', 'periodic', 'x', gen_random_uuid()::text, sha256(''), now(),
-  100, 6, 6)`,
+VALUES (gen_random_uuid(), $1, 'posted', 100, '2026-06-15', 'ach', 'periodic', 'x', gen_random_uuid()::text, sha256(''),
+  now(), 100, 6, 6)`,
 		[]queries.IntegrityKind{"payment_without_transactions", "replay_mismatch"},
 	},
 	{

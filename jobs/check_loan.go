@@ -194,7 +194,8 @@ func (l *loanToCheck) checkReplay(live []mortgage.Posted) {
 	if state != loanrow.State(l.row) {
 		details["state"] = true
 	}
-	if l.row.Status != queries.LoanStatusArchived && (l.row.Status == queries.LoanStatusPaidOff) != (state.Principal == 0) {
+	paidOff := l.row.Status == queries.LoanStatusPaidOff
+	if l.row.Status != queries.LoanStatusArchived && paidOff != (state.Principal == 0) {
 		details["status"] = true
 	}
 	if steps := mortgage.Correct(live, want); len(steps) > 0 {

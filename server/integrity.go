@@ -23,8 +23,8 @@ func (s *Server) routeIntegrity() {
 	register(s, ScopeIntegrityRun, huma.Operation{
 		OperationID: "check-integrity", Method: http.MethodPost, Path: "/v1/integrity-checks", Tags: []string{"integrity"},
 		Summary: "Check the stored data",
-		Description: "Looks at the loans that changed since a check found them in order, or at all of them and at the whole " +
-			"portfolio: seals and places of their transactions, balances, what the payments lead to by the arithmetic, " +
+		Description: "Looks at the loans that changed since a check found them in order, or at all of them and at the " +
+			"whole portfolio: seals and places of their transactions, balances, what the payments lead to by the arithmetic, " +
 			"documents, and the register of loans. Workers do the same by themselves, every day and every week. Nothing of " +
 			"a loan is changed or locked. How far it has come is at the Location; what it finds is at /v1/integrity-findings.",
 		DefaultStatus: http.StatusAccepted,

@@ -60,7 +60,8 @@ func TestIntegrityOverHTTP(t *testing.T) {
 	require.Empty(t, find(""))
 	require.Len(t, find("?state=resolved"), 3)
 
-	require.Equal(t, []string{"?kind"}, refused(t, l.call(http.MethodGet, "/v1/integrity-findings?kind=x", ""), 422, "invalid"))
+	wrong := l.call(http.MethodGet, "/v1/integrity-findings?kind=x", "")
+	require.Equal(t, []string{"?kind"}, refused(t, wrong, 422, "invalid"))
 	refused(t, l.call(http.MethodPost, "/v1/integrity-checks", `{}`), 400, "key-missing")
 	refused(t, l.call(http.MethodPost, "/v1/integrity-checks", `{"full":true}`, "Idempotency-Key", "b"), 422, "key-reused")
 	l.token = l.newToken(t, server.ScopeRunsRead)

@@ -44,6 +44,7 @@ func TestProgram(t *testing.T) {
 		"provider":    testProviderIsAway,
 		"schedule":    testClosesDays,
 		"disburse":    testDisburse,
+		"integrity":   testIntegrityCrash,
 		"migrations":  testRefusesPendingMigrations,
 		"drift":       testRefusesDrift,
 	} {
@@ -287,4 +288,6 @@ func (p *program) requireSoundBooks() {
 	require.Zero(p.t, unreconciled, "loans that are not the sum of their ledger")
 	require.Zero(p.t, gaps, "loans with gaps in their ledger")
 	require.Zero(p.t, balance, "trial balance")
+	out, err := p.command(p.t.Context(), "check", "integrity", "--full").CombinedOutput()
+	require.NoError(p.t, err, "%s", out)
 }
