@@ -77,6 +77,7 @@ func payAll(t *testing.T, db *testdb.DB, loans []queries.Loan, month int) {
 // rights of its owner can.
 func disarm(t *testing.T, db *testdb.DB) {
 	t.Helper()
+	db.SwitchOffDDLGuards(t)
 	_, err := db.Super.Exec(t.Context(), `
 DO $$
 DECLARE

@@ -107,7 +107,10 @@ SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
-  PERFORM register_loan(NEW);
+  -- A loan that was deleted and is put back is in the register still, or again.
+  IF NOT EXISTS (SELECT FROM loan_register WHERE loan_id = NEW.id) THEN
+    PERFORM register_loan(NEW);
+  END IF;
   RETURN NULL;
 END
 $$;
@@ -152,5 +155,6 @@ CREATE TRIGGER refuse_rewriting BEFORE UPDATE OR DELETE OR TRUNCATE ON loan_regi
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting(
     'The register says which loans there must be; a loan that is missing is brought back, not forgotten.');
 ALTER TABLE loan_register ENABLE ALWAYS TRIGGER refuse_rewriting;
+SELECT limit_rows_of('loan_register'), keep_history_of('loan_register');
 
 GRANT SELECT ON loan_register, broken_register_entries TO loanserve_app, loanserve_readonly, loanserve_backup;

@@ -40,9 +40,7 @@ CREATE TABLE backups (
 -- The newest of each kind is asked for with every scrape.
 CREATE INDEX backups_kind_started_at_idx ON backups (kind, started_at DESC) WHERE started_at IS NOT NULL;
 
-CREATE TRIGGER refuse_removal BEFORE DELETE OR TRUNCATE ON backups
-  FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal('It says which backups there were; one that is gone is pruned.');
-ALTER TABLE backups ENABLE ALWAYS TRIGGER refuse_removal;
+SELECT guard_table('backups', 'It says which backups there were; one that is gone is pruned.');
 
 GRANT SELECT, INSERT ON backups TO loanserve_app;
 GRANT UPDATE (status, store_name, size_bytes, started_at, stored_at, verified_at, restore_ms, findings,

@@ -275,7 +275,8 @@ WHERE (event <> 'UPDATE' OR name = 'transactions') AND NOT EXISTS (
 	},
 
 	// guard_table gives a new table all of them. People and their rights have them too;
-	// how far a run has come is no history.
+	// how far a run has come is no history, and neither is what a check marks, which it
+	// does by the thousand.
 	"every servicing table limits rows and keeps its history, always": {
 		query: servicing + `, guarded AS (
   SELECT oid, name FROM servicing
@@ -284,7 +285,10 @@ WHERE (event <> 'UPDATE' OR name = 'transactions') AND NOT EXISTS (
 SELECT format('%s has no %s', name, guard)
 FROM guarded g, (VALUES ('limit_updated_rows', 'limit_rows', 16), ('limit_deleted_rows', 'limit_rows', 8),
   ('keep_updated_rows', 'keep_history', 16), ('keep_deleted_rows', 'keep_history', 8)) guards (guard, function, bit)
-WHERE NOT (guard = 'keep_updated_rows' AND name IN ('runs', 'run_chunks', 'run_purges')) AND NOT EXISTS (
+WHERE NOT (guard = 'keep_updated_rows' AND name IN ('runs', 'run_chunks', 'run_purges'))
+  AND NOT (guard <> 'keep_deleted_rows'
+    AND name IN ('integrity_checks', 'integrity_findings', 'integrity_anchors', 'register_anchors'))
+  AND NOT EXISTS (
   SELECT FROM pg_trigger WHERE tgrelid = g.oid AND tgname = guard AND tgenabled = 'A' AND tgtype = bit
     AND tgqual IS NULL AND cardinality(tgattr::int2[]) = 0 AND tgfoid = function::regproc)`,
 		plants: []plant{

@@ -49,12 +49,15 @@ WHERE relation = 'loans' AND xid = $1::text::xid8`, xid))
 const addUser = `
 INSERT INTO users (name, full_name, password_hash) VALUES ($1, 'x', '$argon2id$v=19$m=1,t=1,p=1$a$a')`
 
-// guardOf is the trigger that refuses to remove a table's rows.
-func guardOf(table string) string {
-	if table == "transactions" {
-		return "refuse_rewriting"
+// setGuards enables or disables the triggers that refuse to remove the tables' rows.
+func setGuards(t *testing.T, db querier, tables []string, state string) {
+	t.Helper()
+	for _, table := range tables {
+		for _, guard := range column[string](t, db, `SELECT tgname::text FROM pg_trigger WHERE tgrelid = $1::text::regclass
+			AND tgfoid IN ('refuse_removal'::regproc, 'refuse_rewriting'::regproc)`, table) {
+			exec(t, db, `ALTER TABLE `+table+` `+state+` TRIGGER `+guard)
+		}
 	}
-	return "refuse_removal"
 }
 
 // disaster deletes a whole portfolio by one transaction, as somebody does who has
@@ -63,9 +66,7 @@ func disaster(t *testing.T, db *testdb.DB) (xid string) {
 	t.Helper()
 	db.SwitchOffDDLGuards(t)
 	tables := servicingTables(t, db.Super)
-	for _, table := range tables {
-		exec(t, db.Super, `ALTER TABLE `+table+` DISABLE TRIGGER `+guardOf(table))
-	}
+	setGuards(t, db.Super, tables, "DISABLE")
 	err := pgx.BeginFunc(t.Context(), db.Super, func(tx pgx.Tx) error {
 		exec(t, tx, `SET LOCAL loanserve.max_rows = '1000'`)
 		for waiting := tables; len(waiting) > 0; {
@@ -86,9 +87,7 @@ func disaster(t *testing.T, db *testdb.DB) (xid string) {
 		return nil
 	})
 	require.NoError(t, err)
-	for _, table := range tables {
-		exec(t, db.Super, `ALTER TABLE `+table+` ENABLE ALWAYS TRIGGER `+guardOf(table))
-	}
+	setGuards(t, db.Super, tables, "ENABLE ALWAYS")
 	return xid
 }
 
