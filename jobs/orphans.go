@@ -28,6 +28,7 @@ func orphanKinds() []string {
 		DisburseEscrowArgs{}.Kind(), DisburseEscrowChunkArgs{}.Kind(), ReturnDisbursementArgs{}.Kind(),
 		AnalyzeEscrowArgs{}.Kind(), AnalyzePortfolioArgs{}.Kind(), AnalyzeEscrowChunkArgs{}.Kind(),
 		MakeEscrowStatementArgs{}.Kind(),
+		CheckIntegrityArgs{}.Kind(), CheckIntegrityChunkArgs{}.Kind(), WatchLoansArgs{}.Kind(),
 	}
 }
 
