@@ -29,6 +29,7 @@ func orphanKinds() []string {
 		AnalyzeEscrowArgs{}.Kind(), AnalyzePortfolioArgs{}.Kind(), AnalyzeEscrowChunkArgs{}.Kind(),
 		MakeEscrowStatementArgs{}.Kind(),
 		ScheduleBackupsArgs{}.Kind(), BackUpDatabaseArgs{}.Kind(), VerifyBackupArgs{}.Kind(), PruneBackupsArgs{}.Kind(),
+		CheckIntegrityArgs{}.Kind(), CheckIntegrityChunkArgs{}.Kind(), WatchLoansArgs{}.Kind(),
 	}
 }
 

@@ -14,10 +14,9 @@ import (
 // not start, unless it is told to, loudly.
 func testRefusesDrift(t *testing.T, p *program) {
 	t.Helper()
-	_, err := p.db.Super.Exec(t.Context(), `
+	p.db.Tamper(t, `
 ALTER TABLE user_ip_allowlist RENAME COLUMN ip TO ip_address;
 ALTER TABLE loans DISABLE TRIGGER refuse_removal`)
-	require.NoError(t, err)
 	for _, verb := range []string{"serve", "work"} {
 		out, err := p.command(t.Context(), verb, "--admin-listen", anyPort).CombinedOutput()
 		require.Error(t, err, "%s must refuse to start", verb)
@@ -37,7 +36,7 @@ WHERE kind = 'check_schema' AND status = 'finished' AND f->>'object' = 'public.u
 		return err == nil && found == 1
 	}, patience, 50*time.Millisecond, "the clock's own check")
 
-	_, err = p.db.Super.Exec(t.Context(), `
+	_, err := p.db.Super.Exec(t.Context(), `
 ALTER TABLE user_ip_allowlist RENAME COLUMN ip_address TO ip;
 ALTER TABLE loans ENABLE ALWAYS TRIGGER refuse_removal;
 ALTER TABLE loans ADD COLUMN notes text`)

@@ -71,7 +71,8 @@ type batch struct {
 }
 
 func (b *batch) store(ctx context.Context, conn *pgx.Conn, loans int) error {
-	rows, err := conn.Query(ctx, `SELECT nextval(pg_get_serial_sequence('loans', 'id')) FROM generate_series(1, $1)`, loans)
+	rows, err := conn.Query(ctx,
+		`SELECT nextval(pg_get_serial_sequence('loans', 'id')) FROM generate_series(1, $1)`, loans)
 	if err != nil {
 		return fmt.Errorf("number loans: %w", err)
 	}

@@ -15,24 +15,26 @@ import (
 // newLoan is a loan of 187,500.00 at 3.5 % over thirty years whose periodic payment is
 // 1,000.00, as it is boarded.
 func newLoan(id, property int64) queries.Loan {
-	date := func(year int, month time.Month, day int) mortgage.Date {
-		return mortgage.DateOf(time.Date(year, month, day, 0, 0, 0, 0, time.UTC))
+	first := func(year int, month time.Month) mortgage.Date {
+		return mortgage.DateOf(time.Date(year, month, 1, 0, 0, 0, 0, time.UTC))
 	}
 	return queries.Loan{
 		ID: id, LoanNumber: "PAST-" + strconv.FormatInt(id, 10), Name: "Past loan", PropertyID: property,
 		OriginalPrincipalCents: 187_500_00, RatePpm: 35_000, PrincipalAndInterestCents: 841_96,
-		EscrowPaymentCents: 158_04, OriginatedOn: date(2020, 1, 1), MaturityOn: date(2050, 1, 1), DueDay: 1,
+		EscrowPaymentCents: 158_04, OriginatedOn: first(2020, 1), MaturityOn: first(2050, 1), DueDay: 1,
 		InterestMethod: mortgage.ScheduledInterest, ApplicationOrder: mortgage.ConventionalOrder,
 		ExcessPolicy: mortgage.ExcessToPrincipal, Rounding: mortgage.RoundHalfUp,
 		LateChargeGraceDays: 15, LateChargeRatePpm: 50_000, ShortPayoffPolicy: mortgage.RefuseShortPayoff,
-		BoardedNextDueOn: date(2020, 2, 1), BoardedAt: boardedAt,
-		PrincipalCents: 187_500_00, NextDueOn: date(2020, 2, 1), AsOfOn: mortgage.DateOf(boardedAt),
+		BoardedNextDueOn: first(2020, 2), BoardedAt: boardedAt,
+		PrincipalCents: 187_500_00, NextDueOn: first(2020, 2), AsOfOn: mortgage.DateOf(boardedAt),
 		LastHash: make([]byte, len(mortgage.Hash{})),
 	}
 }
 
 // copyRows stores rows of a table by COPY.
-func copyRows[T any](ctx context.Context, tx pgx.Tx, table string, columns []string, rows []T, values func(*T) []any) error {
+func copyRows[T any](
+	ctx context.Context, tx pgx.Tx, table string, columns []string, rows []T, values func(*T) []any,
+) error {
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 		return values(&rows[i]), nil
 	}))
@@ -57,9 +59,9 @@ func loanValues(l *queries.Loan) []any {
 		int64(l.PrincipalAndInterestCents), int64(l.EscrowPaymentCents), l.OriginatedOn, l.MaturityOn, l.DueDay,
 		string(l.InterestMethod), string(l.ApplicationOrder), string(l.ExcessPolicy), string(l.Rounding),
 		l.LateChargeGraceDays, int64(l.LateChargeRatePpm), int64(l.LateChargeMinimumCents),
-		l.BoardedNextDueOn, l.BoardedAt, by, make([]byte, len(mortgage.Hash{})), int64(l.PrincipalCents), int64(l.EscrowCents),
-		int64(l.SuspenseCents), int64(l.LateChargesDueCents), l.NextDueOn, l.AsOfOn, orNull(l.LastEffectiveOn), l.LastReceiptID,
-		l.LastSeq, l.LastHash, l.BoardedAt,
+		l.BoardedNextDueOn, l.BoardedAt, by, make([]byte, len(mortgage.Hash{})),
+		int64(l.PrincipalCents), int64(l.EscrowCents), int64(l.SuspenseCents), int64(l.LateChargesDueCents), l.NextDueOn,
+		l.AsOfOn, orNull(l.LastEffectiveOn), l.LastReceiptID, l.LastSeq, l.LastHash, l.BoardedAt,
 	}
 }
 
