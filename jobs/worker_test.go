@@ -213,7 +213,7 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 	jobs.NewMetrics(registry, slog.New(slog.DiscardHandler))
 	registry.MustRegister(jobs.NewQueueCollector(db.App, slog.New(slog.DiscardHandler)))
 
-	const kinds = 18
+	const kinds = 21
 	for name, series := range map[string]int{
 		"loanserve_jobs_inserted_total":          kinds,
 		"loanserve_job_attempts_total":           4 * kinds,
@@ -224,7 +224,7 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 		"loanserve_loans_closed_total":           3,
 		"loanserve_escrow_analyses_total":        3,
 		"loanserve_queue_jobs":                   5 * kinds,
-		"loanserve_queue_oldest_job_age_seconds": 7,
+		"loanserve_queue_oldest_job_age_seconds": 9,
 		"loanserve_purge_deleted_rows_total":     2,
 		"loanserve_queue_scrape_success":         1,
 	} {
