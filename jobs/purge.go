@@ -133,12 +133,9 @@ func (p purge) part(ctx context.Context, j *purgeJob) error {
 			return fmt.Errorf("ask for a run of %s: %w", p.kind, err)
 		}
 	}
-	end := time.Now().Add(purgeSpan)
-	for range j.batches {
-		began := time.Now()
-		if began.After(end) {
-			break
-		}
+	now := time.Now //nolint:forbidigo // How long to work and to rest; no result depends on it.
+	for n, end := 0, now().Add(purgeSpan); n < j.batches && now().Before(end); n++ {
+		began := now()
 		if err := p.batch(ctx, j); err != nil {
 			return fmt.Errorf("run %s: %w", j.run, err)
 		}
@@ -146,7 +143,7 @@ func (p purge) part(ctx context.Context, j *purgeJob) error {
 			return nil
 		}
 		select {
-		case <-time.After(min(purgeRest*time.Since(began), purgeRestMost)):
+		case <-time.After(min(purgeRest*now().Sub(began), purgeRestMost)):
 		case <-ctx.Done():
 			return fmt.Errorf("run %s: %w", j.run, ctx.Err())
 		}
