@@ -89,7 +89,7 @@ func TestDangerousStepsAreFound(t *testing.T) {
 		`ALTER TABLE loans RENAME suspense_cents TO held_cents;`:                                   "reads",
 		`ALTER TABLE loans RENAME TO mortgages;`:                                                   "reads",
 		`DROP TABLE documents;`:                                                                    "reads",
-		`DROP VIEW ledger_entries;`:                                                                  "",
+		`DROP VIEW ledger_entries;`:                                                                "",
 		`DROP TABLE nobody_reads_it;`:                                                              "drop",
 		`ALTER TABLE loans DROP nobody_reads_it;`:                                                  "drop",
 		`DELETE FROM loans WHERE status = 'archived';`:                                             "data",
