@@ -46,3 +46,9 @@ RETURNING job.id, job.kind, dead.worker::text AS worker;
 -- name: CountJobsOfKind :one
 SELECT count(*) FROM river.river_job
 WHERE kind = $1 AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled');
+
+-- ListPausedQueues returns the queues that nobody takes jobs from until they are
+-- resumed.
+--
+-- name: ListPausedQueues :many
+SELECT name FROM river.river_queue WHERE paused_at IS NOT NULL ORDER BY name LIMIT 100;
