@@ -94,6 +94,11 @@ test/store: ## the tests of the store of backups, with an S3-compatible server
 	printf '%s\n' "$(GOTEST) -timeout $(TIMEOUT) ./backup/..."; \
 	$(GOTEST) -timeout $(TIMEOUT) ./backup/...
 
+# Prometheus is found, or fetched once.
+.PHONY: test/alerts
+test/alerts: ## the tests of alerts and dashboard, with a Prometheus
+	LOANSERVE_TEST_ALERTS=1 $(WITHPG) $(GOTEST) -timeout $(TIMEOUT) ./internal/alerts
+
 .PHONY: fuzz fuzz/each
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@$(WITHPG) $(MAKE) --no-print-directory fuzz/each
