@@ -88,11 +88,11 @@ func (c *ActivityCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, 1)
 	ch <- prometheus.MustNewConstMetric(c.sessions, prometheus.GaugeValue, float64(seen.sessions))
 	for _, run := range seen.runs {
-		if run.Kind == queries.RunKindCloseDay {
+		if run.Kind == string(queries.RunKindCloseDay) {
 			ch <- prometheus.MustNewConstMetric(c.closed, prometheus.GaugeValue, run.AsOfEpoch)
 			continue
 		}
-		ch <- prometheus.MustNewConstMetric(c.purged, prometheus.GaugeValue, run.FinishedEpoch, string(run.Kind))
+		ch <- prometheus.MustNewConstMetric(c.purged, prometheus.GaugeValue, run.FinishedEpoch, run.Kind)
 	}
 	attempts := map[queries.LoginOutcome]int64{}
 	for _, n := range seen.logins {
@@ -117,7 +117,11 @@ func (c *ActivityCollector) read() (activity, error) {
 }
 
 func (c *ActivityCollector) look(ctx context.Context) (seen activity, err error) {
-	if seen.runs, err = c.q.ListLastRuns(ctx, append(purgeKinds(), queries.RunKindCloseDay)); err != nil {
+	kinds := []string{string(queries.RunKindCloseDay)}
+	for _, kind := range purgeKinds() {
+		kinds = append(kinds, string(kind))
+	}
+	if seen.runs, err = c.q.ListLastRuns(ctx, kinds); err != nil {
 		return seen, err
 	}
 	if seen.sessions, err = c.q.CountOpenSessions(ctx); err != nil {

@@ -32,13 +32,13 @@ FROM loans;
 -- where there was none. A run that only counted what it would delete is none.
 --
 -- name: ListLastRuns :many
-SELECT k.kind::run_kind AS kind,
+SELECT k.kind::text AS kind,
   coalesce(extract(epoch FROM r.finished_at), 0)::float8 AS finished_epoch,
   coalesce(extract(epoch FROM r.as_of_on), 0)::float8 AS as_of_epoch
-FROM unnest(@kinds::run_kind[]) AS k (kind)
+FROM unnest(@kinds::text[]) AS k (kind)
 LEFT JOIN LATERAL (
   SELECT l.finished_at, l.as_of_on FROM runs l
-  WHERE l.kind = k.kind AND l.status = 'finished'
+  WHERE l.kind = k.kind::run_kind AND l.status = 'finished'
     AND NOT EXISTS (SELECT FROM run_purges p WHERE p.run_id = l.id AND p.dry_run)
   ORDER BY l.id DESC LIMIT 1
 ) r ON true

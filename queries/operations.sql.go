@@ -80,13 +80,13 @@ func (q *Queries) GetHeldMoney(ctx context.Context) (GetHeldMoneyRow, error) {
 }
 
 const listLastRuns = `-- name: ListLastRuns :many
-SELECT k.kind::run_kind AS kind,
+SELECT k.kind::text AS kind,
   coalesce(extract(epoch FROM r.finished_at), 0)::float8 AS finished_epoch,
   coalesce(extract(epoch FROM r.as_of_on), 0)::float8 AS as_of_epoch
-FROM unnest($1::run_kind[]) AS k (kind)
+FROM unnest($1::text[]) AS k (kind)
 LEFT JOIN LATERAL (
   SELECT l.finished_at, l.as_of_on FROM runs l
-  WHERE l.kind = k.kind AND l.status = 'finished'
+  WHERE l.kind = k.kind::run_kind AND l.status = 'finished'
     AND NOT EXISTS (SELECT FROM run_purges p WHERE p.run_id = l.id AND p.dry_run)
   ORDER BY l.id DESC LIMIT 1
 ) r ON true
@@ -95,7 +95,7 @@ LIMIT 20
 `
 
 type ListLastRunsRow struct {
-	Kind          RunKind
+	Kind          string
 	FinishedEpoch float64
 	AsOfEpoch     float64
 }
@@ -103,7 +103,7 @@ type ListLastRunsRow struct {
 // ListLastRuns returns, for what is done by the clock, when the last run was over
 // that did all of it, and the business date it was for, in seconds since 1970 and 0
 // where there was none. A run that only counted what it would delete is none.
-func (q *Queries) ListLastRuns(ctx context.Context, kinds []RunKind) ([]ListLastRunsRow, error) {
+func (q *Queries) ListLastRuns(ctx context.Context, kinds []string) ([]ListLastRunsRow, error) {
 	rows, err := q.db.Query(ctx, listLastRuns, kinds)
 	if err != nil {
 		return nil, err
