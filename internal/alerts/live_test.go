@@ -47,9 +47,9 @@ func startLive(t *testing.T) *live {
 		text = waits.ReplaceAll(text, []byte("$1 1s"))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "rules", filepath.Base(path)), text, 0o600))
 	}
-	config := strings.NewReplacer("_interval: 15s", "_interval: 1s", `"127.0.0.1:8081"`,
-		fmt.Sprintf("%q, %q", l.serve.adminAddress, l.work.adminAddress)).Replace(readFile(t, "deploy/prometheus/prometheus.yml"))
-	prom, err := programs.Start(t.Context(), dir, config)
+	settings := strings.NewReplacer("_interval: 15s", "_interval: 1s",
+		`"127.0.0.1:8081"`, fmt.Sprintf("%q, %q", l.serve.adminAddress, l.work.adminAddress))
+	prom, err := programs.Start(t.Context(), dir, settings.Replace(readFile(t, "deploy/prometheus/prometheus.yml")))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if said := prom.Stop(); t.Failed() {
@@ -120,7 +120,8 @@ func (l *live) resolves(name string) {
 func (l *live) enqueue(kind, queue string) {
 	l.t.Helper()
 	_, err := l.db.Super.Exec(l.t.Context(), `
-INSERT INTO river.river_job (args, kind, max_attempts, queue, state) VALUES ('{}', $1, 2, $2, 'available')`, kind, queue)
+INSERT INTO river.river_job (args, kind, max_attempts, queue, state)
+VALUES ('{}', $1, 2, $2, 'available')`, kind, queue)
 	require.NoError(l.t, err)
 }
 
@@ -148,7 +149,7 @@ func TestLive(t *testing.T) {
 		{"discarded job", testDiscardedJob},
 		{"stopped worker", testStoppedWorker},
 	} {
-		if !t.Run(step.name, func(t *testing.T) { step.test(t, l) }) { //nolint:paralleltest // One after the other.
+		if !t.Run(step.name, func(t *testing.T) { step.test(t, l) }) {
 			break
 		}
 	}
@@ -173,16 +174,14 @@ func testMetricsAreAsDocumented(t *testing.T, l *live) {
 			}
 			require.ElementsMatch(t, m.labels, labels, name)
 		}
-		page := "serve"
 		if m.kind == "histogram" {
 			series = name
 		}
 		_, text := l.serve.request(http.MethodGet, l.serve.Admin+"/metrics", "", "")
 		if !strings.Contains(text, "# TYPE "+series+" ") { // Of what only a worker has seen.
-			page, text = "work", ""
 			_, text = l.work.request(http.MethodGet, l.work.Admin+"/metrics", "", "")
 		}
-		require.Contains(t, text, fmt.Sprintf("# TYPE %s %s\n", series, m.kind), page)
+		require.Contains(t, text, fmt.Sprintf("# TYPE %s %s\n", series, m.kind))
 	}
 }
 
@@ -248,7 +247,8 @@ func testLoss(t *testing.T, l *live, loan int64) {
 	l.db.Tamper(t, fmt.Sprintf(`
 ALTER TABLE transactions DISABLE TRIGGER refuse_rewriting; ALTER TABLE loans DISABLE TRIGGER refuse_removal;
 DELETE FROM transactions WHERE loan_id = %[1]d; DELETE FROM loans WHERE id = %[1]d;
-ALTER TABLE transactions ENABLE ALWAYS TRIGGER refuse_rewriting; ALTER TABLE loans ENABLE ALWAYS TRIGGER refuse_removal`, loan))
+ALTER TABLE transactions ENABLE ALWAYS TRIGGER refuse_rewriting;
+ALTER TABLE loans ENABLE ALWAYS TRIGGER refuse_removal`, loan))
 	l.enqueue("watch_loans", "alarm")
 	a := l.fires("LoanServeLoansMissing")
 	require.Equal(t, "page", a.Labels["severity"])
@@ -256,8 +256,8 @@ ALTER TABLE transactions ENABLE ALWAYS TRIGGER refuse_rewriting; ALTER TABLE loa
 	require.Nil(t, l.firing("LoanServeIntegrityFinding"))
 
 	var xid int64
-	err := l.db.Super.QueryRow(t.Context(), `SELECT DISTINCT xid::text::bigint FROM history WHERE operation = 'DELETE'`).Scan(&xid)
-	require.NoError(t, err)
+	require.NoError(t, l.db.Super.QueryRow(t.Context(), `
+SELECT DISTINCT xid::text::bigint FROM history WHERE operation = 'DELETE'`).Scan(&xid))
 	l.output("undelete", "--xid", fmt.Sprint(xid))
 	l.enqueue("watch_loans", "alarm")
 	l.resolves("LoanServeLoansMissing")
@@ -267,7 +267,8 @@ ALTER TABLE transactions ENABLE ALWAYS TRIGGER refuse_rewriting; ALTER TABLE loa
 func testDrift(t *testing.T, l *live) {
 	t.Helper()
 	check := func(key string) {
-		status, body := l.serve.request(http.MethodPost, l.serve.API+"/v1/schema-checks", l.token, "{}", "Idempotency-Key", key)
+		status, body := l.serve.request(http.MethodPost, l.serve.API+"/v1/schema-checks", l.token, "{}",
+			"Idempotency-Key", key)
 		require.Equal(t, http.StatusAccepted, status, body)
 	}
 	check(`"before"`)

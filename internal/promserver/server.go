@@ -108,7 +108,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 		case <-s.ended:
-			return errors.New("Prometheus ended before it was ready")
+			return errors.New("it ended before it was ready")
 		case <-ctx.Done():
 			return fmt.Errorf("wait for Prometheus: %w", ctx.Err())
 		}
@@ -151,7 +151,7 @@ func (s *Server) api(ctx context.Context, path string, query url.Values, data an
 		return fmt.Errorf("read answer of Prometheus: %w", err)
 	}
 	if answer.Status != "success" {
-		return fmt.Errorf("Prometheus refuses %s: %s", query, answer.Error)
+		return fmt.Errorf("ask Prometheus %s: %s", query, answer.Error)
 	}
 	return json.Unmarshal(answer.Data, data)
 }
