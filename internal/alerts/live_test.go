@@ -216,6 +216,15 @@ func testQueries(t *testing.T, l *live) {
 		return len(rules) == len(readAlerts(t))
 	}
 	require.True(t, eventually(evaluated), "not all rules are evaluated")
+	all, err := l.prom.Alerts(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, all, "there is no backup, for one")
+	for _, a := range all {
+		for _, text := range a.Annotations {
+			require.NotContains(t, text, "error expanding template")
+			require.NotContains(t, text, "no value")
+		}
+	}
 	shown := 0
 	for _, panel := range readDashboard(t).Panels {
 		for _, target := range panel.Targets {
