@@ -58,7 +58,8 @@ func NewWaitingCollector(db queries.DBTX, log *slog.Logger) *WaitingCollector {
 			[]string{"what"}, nil),
 		oldest: prometheus.NewDesc("loanserve_waiting_oldest_timestamp_seconds",
 			"Since when the oldest of it has waited: when it was asked for, when its file was taken, the day on which a bill "+
-				"is due or a disbursement was to be sent, the last entry of a loan that holds money; 0 where nothing waits."+same, []string{"what"}, nil),
+				"is due or a disbursement was to be sent, the last entry of a loan that holds money; 0 where nothing waits."+same,
+			[]string{"what"}, nil),
 		suspense: prometheus.NewDesc("loanserve_suspense_cents", "What all loans hold in suspense, in cents."+same, nil, nil),
 		ok: prometheus.NewDesc("loanserve_waiting_scrape_success",
 			"Whether what waits could be read for this scrape.", nil, nil),
