@@ -284,3 +284,24 @@ started_at = $2, stored_at = $2, verified_at = $2 WHERE id = $1`, old.ID, now.Ad
 	w.tick(t, now.Add(8*24*time.Hour))
 	require.Equal(t, 2, w.jobs(t, jobs.VerifyBackupArgs{}.Kind()))
 }
+
+// A wish whose job is gone, as when its worker died in the last attempt, is given up;
+// one whose job waits is not.
+func TestScheduleEndsLostBackups(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	b, _ := backups(t, db, backup.Logical)
+	w := setupBackups(t, b, db)
+	lost := testdb.Backup(t, db.App)
+	now := time.Now()
+	w.tick(t, now)
+	require.Equal(t, queries.BackupStatusRequested, w.row(t, lost.ID).Status, "its job may be about to be stored")
+	w.tick(t, now.Add(2*time.Hour))
+	row := w.row(t, lost.ID)
+	require.Equal(t, queries.BackupStatusFailed, row.Status)
+	require.Equal(t, "the worker died in the last attempt", *row.Failure)
+	var waiting int
+	err := db.Super.QueryRow(t.Context(), `SELECT count(*) FROM backups WHERE status = 'requested'`).Scan(&waiting)
+	require.NoError(t, err)
+	require.Positive(t, waiting)
+}

@@ -79,6 +79,23 @@ UPDATE backups SET failed_stage = @failed_stage::text, failure = left(@failure::
   status = CASE WHEN @final::bool AND status = 'requested' THEN 'failed' ELSE status END
 WHERE id = @id;
 
+-- MarkLostBackupsFailed gives up backups that were asked for before the moment and
+-- that no job is going to make, at most ten at a time: where a worker dies in the last
+-- attempt, nobody is left who would say so.
+--
+-- name: MarkLostBackupsFailed :exec
+UPDATE backups SET status = 'failed', failed_stage = 'other', failure = 'the worker died in the last attempt'
+WHERE id IN (
+  SELECT b.id FROM backups b
+  WHERE b.status = 'requested' AND b.created_at < @before_at::timestamptz
+    AND NOT EXISTS (
+      SELECT FROM river.river_job j
+      WHERE j.kind = @job_kind AND j.args ->> 'backup_id' = b.id::text
+        AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+    )
+  ORDER BY b.id LIMIT 10
+);
+
 -- MarkBackupsPruned records which backups the store does not have any more: all
 -- that were stored before the moment and are not among those named. It returns how
 -- many.

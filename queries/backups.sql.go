@@ -418,3 +418,25 @@ func (q *Queries) MarkBackupsPruned(ctx context.Context, beforeAt time.Time, sto
 	}
 	return result.RowsAffected(), nil
 }
+
+const markLostBackupsFailed = `-- name: MarkLostBackupsFailed :exec
+UPDATE backups SET status = 'failed', failed_stage = 'other', failure = 'the worker died in the last attempt'
+WHERE id IN (
+  SELECT b.id FROM backups b
+  WHERE b.status = 'requested' AND b.created_at < $1::timestamptz
+    AND NOT EXISTS (
+      SELECT FROM river.river_job j
+      WHERE j.kind = $2 AND j.args ->> 'backup_id' = b.id::text
+        AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+    )
+  ORDER BY b.id LIMIT 10
+)
+`
+
+// MarkLostBackupsFailed gives up backups that were asked for before the moment and
+// that no job is going to make, at most ten at a time: where a worker dies in the last
+// attempt, nobody is left who would say so.
+func (q *Queries) MarkLostBackupsFailed(ctx context.Context, beforeAt time.Time, jobKind string) error {
+	_, err := q.db.Exec(ctx, markLostBackupsFailed, beforeAt, jobKind)
+	return err
+}

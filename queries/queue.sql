@@ -46,3 +46,11 @@ RETURNING job.id, job.kind, dead.worker::text AS worker;
 -- name: CountJobsOfKind :one
 SELECT count(*) FROM river.river_job
 WHERE kind = $1 AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled');
+
+-- IsQueueWorked says whether a process has reported within the last half hour that it
+-- works the queue. Each reports when it starts, and every ten minutes.
+--
+-- name: IsQueueWorked :one
+SELECT EXISTS (
+  SELECT FROM river.river_queue WHERE name = $1 AND updated_at >= now() - interval '30 minutes'
+) AS worked;

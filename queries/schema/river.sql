@@ -1,5 +1,5 @@
--- The columns of River's job table that our own queries read, for their types
--- only: River's migrations make the table. `sqlc vet` prepares the queries on a
+-- The columns of River's tables that our own queries read, for their types
+-- only: River's migrations make the tables. `sqlc vet` prepares the queries on a
 -- database that has the real one.
 CREATE SCHEMA river;
 CREATE TYPE river.river_job_state AS ENUM (
@@ -14,5 +14,10 @@ CREATE TABLE river.river_job (
   created_at   timestamptz NOT NULL,
   scheduled_at timestamptz NOT NULL,
   kind         text NOT NULL,
-  queue        text NOT NULL
+  queue        text NOT NULL,
+  args         jsonb NOT NULL
+);
+CREATE TABLE river.river_queue (
+  name       text NOT NULL,
+  updated_at timestamptz NOT NULL
 );
