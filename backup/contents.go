@@ -43,7 +43,8 @@ var catalogSQL string
 // written with: so new is only what lies within a window that no backup outlasts.
 const xidWindow = 1 << 28
 
-// readFacts reads what takes no time.
+// readFacts reads what takes no time. Sequences follow no snapshot: read here, before
+// anything is copied, they are not ahead of what any copy has of them.
 func readFacts(ctx context.Context, tx querier) (c contents, oldestXID uint64, err error) {
 	d := &c.Database
 	err = tx.QueryRow(ctx, `
@@ -62,7 +63,8 @@ WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = (SELECT oid FROM pg_data
 	if err != nil {
 		return c, 0, fmt.Errorf("list roles: %w", err)
 	}
-	return c, oldestXID, nil
+	c.Sequences, err = readSequences(ctx, tx)
+	return c, oldestXID, err
 }
 
 // readSchema reads the schema's version and fingerprint.
@@ -142,7 +144,7 @@ func countKept(ctx context.Context, tx querier, name pgx.Identifier, oldestXID u
 	return n, nil
 }
 
-// readSequences reads how far sequences are. They follow no snapshot.
+// readSequences reads how far sequences are.
 func readSequences(ctx context.Context, tx querier) ([]Sequence, error) {
 	list, err := query(ctx, tx, pgx.RowToStructByPos[Sequence], `
 SELECT schemaname || '.' || sequencename, coalesce(last_value, 0) FROM pg_sequences
@@ -204,9 +206,6 @@ func (c *contents) read(ctx context.Context, tx pgx.Tx, kind Kind, oldestXID uin
 			return err
 		}
 		c.Tables = append(c.Tables, table)
-	}
-	if c.Sequences, err = readSequences(ctx, tx); err != nil {
-		return err
 	}
 	c.Figures, err = readFigures(ctx, tx, questions)
 	return err
