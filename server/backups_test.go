@@ -18,7 +18,8 @@ func TestBackupsOverHTTP(t *testing.T) {
 	const path, body = "/v1/backups", `{"kind":"logical"}`
 	// Nobody would make it, so that it is not taken; the key stays free.
 	refused(t, l.call(http.MethodPost, path, body, "Idempotency-Key", "a"), 409, "conflict")
-	l.super(t, `INSERT INTO river.river_queue (name, updated_at) VALUES ($1, now() - interval '31 minutes')`, jobs.QueueOps)
+	l.super(t, `INSERT INTO river.river_queue (name, updated_at) VALUES ($1, now() - interval '31 minutes')`,
+		jobs.QueueOps)
 	refused(t, l.call(http.MethodPost, path, body, "Idempotency-Key", "a"), 409, "conflict")
 	require.Zero(t, l.count(t, `SELECT count(*) FROM backups`))
 	l.super(t, `UPDATE river.river_queue SET updated_at = now() - interval '29 minutes' WHERE name = $1`, jobs.QueueOps)

@@ -44,11 +44,12 @@ func TestStoreWithABadCertificate(t *testing.T) {
 		"certificate signed by unknown authority": time.Now().AddDate(0, 0, 1),
 	} {
 		server := httptest.NewUnstartedServer(storetest.Fake(t))
-		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t, until)}} //nolint:gosec // Go's own least version.
-		server.Config.ErrorLog = log.New(io.Discard, "", 0)                              // It tells of each client that leaves.
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t, until)}, MinVersion: tls.VersionTLS12}
+		server.Config.ErrorLog = log.New(io.Discard, "", 0) // It tells of each client that leaves.
 		server.StartTLS()
 		t.Cleanup(server.Close)
-		_, err := store.Open(t.Context(), "s3://"+storetest.Bucket+"?path_style=true&endpoint="+server.URL, storetest.Environment)
+		address := "s3://" + storetest.Bucket + "?path_style=true&endpoint=" + server.URL
+		_, err := store.Open(t.Context(), address, storetest.Environment)
 		require.ErrorContains(t, err, says)
 	}
 }

@@ -20,7 +20,8 @@ func (b *bench) besideBackups(ctx context.Context, w io.Writer, dir string) (err
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	out, err := b.api.command(ctx, "token", "create", "--name", "bench-backup", "--scope", "backups:run,backups:read").Output()
+	creation := b.api.command(ctx, "token", "create", "--name", "bench-backup", "--scope", "backups:run,backups:read")
+	out, err := creation.Output()
 	if err != nil {
 		return fmt.Errorf("token: %w", err)
 	}
@@ -73,7 +74,8 @@ func (b *bench) backUpByJob(ctx context.Context, base, token string, kind querie
 		Findings []string `json:"findings"`
 		Failure  string   `json:"failure"`
 	}
-	if err := send(http.MethodPost, "/v1/backups", fmt.Sprintf(`{"kind":%q}`, kind), http.StatusAccepted, &row); err != nil {
+	wish := fmt.Sprintf(`{"kind":%q}`, kind)
+	if err := send(http.MethodPost, "/v1/backups", wish, http.StatusAccepted, &row); err != nil {
 		return err
 	}
 	for {

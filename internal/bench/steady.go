@@ -114,7 +114,8 @@ func (p *payers) pay(ctx context.Context, n int) error {
 	return nil
 }
 
-var steadyPayment = []byte(`{"amount_cents":100000,"received_on":"2026-02-01","channel":"ach","designation":"periodic"}`)
+var steadyPayment = []byte(
+	`{"amount_cents":100000,"received_on":"2026-02-01","channel":"ach","designation":"periodic"}`)
 
 // flow is what became of payments that came in at the steady rate: how long each
 // waited for its answer, and from then for its place in the ledger.
@@ -151,7 +152,8 @@ func (b *bench) pay(ctx context.Context, base string) (f flow, err error) {
 
 // postedSince is how long payments waited that came over HTTP since the instant.
 func (b *bench) postedSince(ctx context.Context, since time.Time) (l latencies, err error) {
-	rows, err := b.pool.Query(ctx, `SELECT status = 'posted', coalesce(extract(epoch FROM posted_at - created_at), 0)::float8
+	rows, err := b.pool.Query(ctx, `
+SELECT status = 'posted', coalesce(extract(epoch FROM posted_at - created_at), 0)::float8
 FROM payments WHERE created_at >= $1 AND requested_by LIKE 'token:%'`, since)
 	if err != nil {
 		return l, fmt.Errorf("look at payments: %w", err)
