@@ -2,15 +2,13 @@ package backup
 
 import (
 	"context"
-	"crypto/sha256"
-	_ "embed" // for the query of the catalog
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"loanserve/internal/catalog"
 )
 
 // Question is asked for a Figure, in a transaction that finds what is in schema
@@ -34,9 +32,6 @@ type contents struct {
 	Sequences []Sequence
 	Figures   []Figure
 }
-
-//go:embed catalog.sql
-var catalogSQL string
 
 // xidWindow is how many transaction ids after the oldest open one count as new.
 // Ids wrap around after 2^32, and a row that was frozen keeps the one that it was
@@ -68,7 +63,7 @@ WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = (SELECT oid FROM pg_data
 }
 
 // readSchema reads the schema's version and fingerprint.
-func readSchema(ctx context.Context, tx querier) (s Schema, err error) {
+func readSchema(ctx context.Context, tx pgx.Tx) (s Schema, err error) {
 	var migrated bool
 	err = tx.QueryRow(ctx, `SELECT to_regclass('public.schema_migrations') IS NOT NULL`).Scan(&migrated)
 	if err == nil && migrated {
@@ -77,12 +72,11 @@ func readSchema(ctx context.Context, tx querier) (s Schema, err error) {
 	if err != nil {
 		return s, fmt.Errorf("read schema version: %w", err)
 	}
-	lines, err := query(ctx, tx, pgx.RowTo[string], catalogSQL)
+	facts, _, err := catalog.Read(ctx, tx)
 	if err != nil {
-		return s, fmt.Errorf("read catalog: %w", err)
+		return s, err
 	}
-	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
-	s.Fingerprint = hex.EncodeToString(sum[:])
+	s.Fingerprint, s.Method = catalog.Fingerprint(facts), catalog.FingerprintMethod
 	return s, nil
 }
 

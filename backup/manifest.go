@@ -83,8 +83,10 @@ func (d Database) Major() int { return d.ServerVersion / 10_000 }
 // Schema says what the schema was.
 type Schema struct {
 	Version int64 `json:"version"` // the newest migration; 0 where there are none
-	// Fingerprint is a SHA-256 over what the catalog says of the schema.
+	// Fingerprint is a SHA-256 over what the catalog says of the schema, by a method
+	// that may be another in another version of the program.
 	Fingerprint string `json:"fingerprint"`
+	Method      int    `json:"fingerprint_method"`
 }
 
 // Table says what a table held in the snapshot.
