@@ -3,7 +3,6 @@ package catalog
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
 )
 
 // FingerprintMethod numbers what Fingerprint computes. Fingerprints of different
@@ -15,24 +14,14 @@ const FingerprintMethod = 1
 // databases: no dump carries them.
 var ofServer = map[string]bool{"role": true, "membership": true, "setting": true}
 
-// insignificant are what a server words anew when it reads a dump: a dump writes
-// (a OR b) OR c, of which the server makes a OR b OR c.
-var insignificant = strings.NewReplacer("(", "", ")", "", " ", "", "\n", "")
-
 // Fingerprint is a SHA-256 over the facts, the same for a database and for what is
 // restored of it on a server of the same major version.
 func Fingerprint(facts []Fact) string {
 	carried := make([]Fact, 0, len(facts))
 	for _, f := range facts {
-		if ofServer[f.Kind] {
-			continue
+		if !ofServer[f.Kind] {
+			carried = append(carried, f)
 		}
-		attributes := map[string]string{}
-		for name, value := range f.Attributes {
-			attributes[name] = insignificant.Replace(value)
-		}
-		f.Attributes = attributes
-		carried = append(carried, f)
 	}
 	sum := sha256.Sum256(Format(carried))
 	return hex.EncodeToString(sum[:])
