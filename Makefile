@@ -41,13 +41,16 @@ build: ## compile bin/loanserve
 	go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/loanserve ./cmd/loanserve
 
 .PHONY: generate
-generate: ## write queries/*.go from the SQL, and api/openapi.yaml from the code
+generate: ## write queries/*.go from the SQL, api/openapi.yaml and docs/metrics.md from the code
 	$(SQLC) generate
 	@set -euo pipefail; \
 	new="$$(mktemp)"; trap 'rm -f "$$new"' EXIT; \
 	echo 'go run ./cmd/loanserve openapi > api/openapi.yaml'; \
 	go run ./cmd/loanserve openapi > "$$new"; \
-	mkdir -p api; cat "$$new" > api/openapi.yaml
+	mkdir -p api; cat "$$new" > api/openapi.yaml; \
+	echo 'go run ./cmd/loanserve metrics > docs/metrics.md'; \
+	go run ./cmd/loanserve metrics > "$$new"; \
+	cat "$$new" > docs/metrics.md
 
 .PHONY: generate/schema
 generate/schema: ## write what the migrations make to migrations/expected_schema.*.txt
@@ -91,6 +94,11 @@ test/store: ## the tests of the store of backups, with an S3-compatible server
 	printf '%s\n' "$(GOTEST) -timeout $(TIMEOUT) ./backup/..."; \
 	$(GOTEST) -timeout $(TIMEOUT) ./backup/...
 
+# Prometheus is found, or fetched once.
+.PHONY: test/alerts
+test/alerts: ## the tests of alerts and dashboard, with a Prometheus
+	LOANSERVE_TEST_ALERTS=1 $(WITHPG) $(GOTEST) -timeout $(TIMEOUT) ./internal/alerts
+
 .PHONY: fuzz fuzz/each
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@$(WITHPG) $(MAKE) --no-print-directory fuzz/each
@@ -127,7 +135,7 @@ fmt: ## format the Go code
 	@$(GOLANGCI) fmt
 
 # The steps of verify, cheap ones first. Each is a target: make verify/vuln
-STEPS := tidy fmt vet migrations sqlc queries schema openapi lint vuln
+STEPS := tidy fmt vet migrations sqlc queries schema openapi metrics lint vuln
 
 .PHONY: verify $(addprefix verify/,$(STEPS))
 verify: ## check all that needs no test: modules, format, SQL, contract, linters
@@ -184,6 +192,12 @@ verify/openapi:
 	new="$$(mktemp)"; trap 'rm -f "$$new"' EXIT; \
 	go run ./cmd/loanserve openapi > "$$new"; \
 	diff -u api/openapi.yaml "$$new" || { echo 'api/openapi.yaml is not what the code says: run "make generate"' >&2; exit 1; }
+
+verify/metrics:
+	@set -euo pipefail; \
+	new="$$(mktemp)"; trap 'rm -f "$$new"' EXIT; \
+	go run ./cmd/loanserve metrics > "$$new"; \
+	diff -u docs/metrics.md "$$new" || { echo 'docs/metrics.md is not what the code says: run "make generate"' >&2; exit 1; }
 
 verify/lint: lint
 

@@ -32,9 +32,7 @@ func newPurgeMetrics(reg prometheus.Registerer) purgeMetrics {
 		took: gauge("loanserve_purge_last_run_seconds", "How long the last run took, from its first job to its last."),
 	}
 	reg.MustRegister(m.deleted, m.remaining, m.oldest, m.took)
-	for _, kind := range []queries.RunKind{
-		queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts, queries.RunKindPruneHistory,
-	} {
+	for _, kind := range purgeKinds() {
 		m.deleted.WithLabelValues(string(kind))
 	}
 	return m

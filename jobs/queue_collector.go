@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,12 +27,19 @@ type QueueCollector struct {
 	log  *slog.Logger
 	jobs *prometheus.Desc
 	age  *prometheus.Desc
+	held *prometheus.Desc
 	ok   *prometheus.Desc
 
 	mu     sync.Mutex
 	readAt time.Time
-	counts []queries.CountJobsRow
+	seen   queueSeen
 	err    error
+}
+
+// queueSeen is what one reading found.
+type queueSeen struct {
+	counts []queries.CountJobsRow
+	paused []string
 }
 
 // NewQueueCollector returns a collector that reads through db.
@@ -44,6 +52,9 @@ func NewQueueCollector(db queries.DBTX, log *slog.Logger) *QueueCollector {
 		age: prometheus.NewDesc("loanserve_queue_oldest_job_age_seconds",
 			"How long the oldest job that could be worked has been due. The same on every process: use max, not sum.",
 			[]string{"queue"}, nil),
+		held: prometheus.NewDesc("loanserve_queue_paused",
+			"1 while nobody takes jobs from the queue because it was paused. The same on every process: use max, not sum.",
+			[]string{"queue"}, nil),
 		ok: prometheus.NewDesc("loanserve_queue_scrape_success",
 			"Whether the queue could be read for this scrape.", nil, nil),
 	}
@@ -53,12 +64,13 @@ func NewQueueCollector(db queries.DBTX, log *slog.Logger) *QueueCollector {
 func (c *QueueCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.jobs
 	ch <- c.age
+	ch <- c.held
 	ch <- c.ok
 }
 
 // Collect implements prometheus.Collector.
 func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
-	counts, err := c.read()
+	seen, err := c.read()
 	if err != nil {
 		c.log.Warn("cannot read the queue for its metrics", slog.Any("error", err))
 		ch <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, 0)
@@ -74,7 +86,7 @@ func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
 			jobs[key{queue, kind, state}] = 0
 		}
 	}
-	for _, n := range counts {
+	for _, n := range seen.counts {
 		jobs[key{n.Queue, n.Kind, n.State}] = float64(n.Jobs)
 		if n.State == "available" || n.State == "retryable" {
 			age[n.Queue] = max(age[n.Queue], n.OldestSeconds)
@@ -85,18 +97,26 @@ func (c *QueueCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for queue, seconds := range age {
 		ch <- prometheus.MustNewConstMetric(c.age, prometheus.GaugeValue, seconds, queue)
+		paused := 0.0
+		if slices.Contains(seen.paused, queue) {
+			paused = 1
+		}
+		ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, paused, queue)
 	}
 }
 
-// read returns the counts, at most queueCacheFor old.
-func (c *QueueCollector) read() ([]queries.CountJobsRow, error) {
+// read returns what there is, at most queueCacheFor old.
+func (c *QueueCollector) read() (queueSeen, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.readAt) >= queueCacheFor { //nolint:forbidigo // The age of a cache.
 		ctx, cancel := context.WithTimeout(context.Background(), queueReadTimeout)
 		defer cancel()
-		c.counts, c.err = c.q.CountJobs(ctx)
+		c.seen.counts, c.err = c.q.CountJobs(ctx)
+		if c.err == nil {
+			c.seen.paused, c.err = c.q.ListPausedQueues(ctx)
+		}
 		c.readAt = now
 	}
-	return c.counts, c.err
+	return c.seen, c.err
 }

@@ -45,7 +45,7 @@ func NewSchemaCollector(db queries.DBTX, log *slog.Logger) *SchemaCollector {
 			"How the database differed from what the migrations make, at the last check. "+
 				"The same on every process: use max, not sum.", []string{"severity"}, nil),
 		at: prometheus.NewDesc("loanserve_schema_check_timestamp_seconds",
-			"When the schema was last checked to the end; 0 for never.", nil, nil),
+			"When the schema was last checked to the end; 0 for never. The same on every process: use max, not sum.", nil, nil),
 		ok: prometheus.NewDesc("loanserve_schema_check_scrape_success",
 			"Whether the last check could be read for this scrape.", nil, nil),
 	}

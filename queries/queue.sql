@@ -54,3 +54,9 @@ WHERE kind = $1 AND state IN ('available', 'pending', 'retryable', 'running', 's
 SELECT EXISTS (
   SELECT FROM river.river_queue WHERE name = $1 AND updated_at >= now() - interval '30 minutes'
 ) AS worked;
+
+-- ListPausedQueues returns the queues that nobody takes jobs from until they are
+-- resumed.
+--
+-- name: ListPausedQueues :many
+SELECT name FROM river.river_queue WHERE paused_at IS NOT NULL ORDER BY name LIMIT 100;

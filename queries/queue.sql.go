@@ -85,6 +85,32 @@ func (q *Queries) IsQueueWorked(ctx context.Context, name string) (bool, error) 
 	return worked, err
 }
 
+const listPausedQueues = `-- name: ListPausedQueues :many
+SELECT name FROM river.river_queue WHERE paused_at IS NOT NULL ORDER BY name LIMIT 100
+`
+
+// ListPausedQueues returns the queues that nobody takes jobs from until they are
+// resumed.
+func (q *Queries) ListPausedQueues(ctx context.Context) ([]string, error) {
+	rows, err := q.db.Query(ctx, listPausedQueues)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockWorkerName = `-- name: LockWorkerName :exec
 SELECT pg_advisory_lock(hashtextextended('loanserve worker ' || $1::text, 0))
 `

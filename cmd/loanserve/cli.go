@@ -30,6 +30,7 @@ type cli struct {
 	Restore  restoreCommand  `cmd:"" help:"Restore a backup into a new directory or an empty database."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 	OpenAPI  openAPICommand  `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
+	Metrics  metricsCommand  `cmd:"" help:"Print what the program exports for Prometheus, as Markdown."`
 }
 
 // databaseFlags are for every command that needs a database.

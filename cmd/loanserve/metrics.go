@@ -1,9 +1,14 @@
 package main
 
 import (
+	"log/slog"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"loanserve/jobs"
+	"loanserve/queries"
 )
 
 // newRegistry returns a registry with the metrics of the process itself: the
@@ -30,6 +35,16 @@ func newRegistry(pool *pgxpool.Pool) *prometheus.Registry {
 		}, func() float64 { return float64(pool.Stat().EmptyAcquireCount()) }),
 	)
 	return registry
+}
+
+// databaseCollectors show what is in the database: whichever process is asked, the
+// figures are the same.
+func databaseCollectors(db queries.DBTX, log *slog.Logger) []prometheus.Collector {
+	return []prometheus.Collector{
+		jobs.NewQueueCollector(db, log), jobs.NewWaitingCollector(db, log), jobs.NewActivityCollector(db, log),
+		jobs.NewEscrowCollector(db, log), jobs.NewStatementCollector(db, log),
+		jobs.NewSchemaCollector(db, log), jobs.NewIntegrityCollector(db, log), jobs.NewBackupCollector(db, log),
+	}
 }
 
 // driftGauge says for as long as the process runs that it should not have started.

@@ -90,11 +90,9 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 		return nil, err
 	}
 	p.registry = newRegistry(p.pool)
-	p.registry.MustRegister(driftGauge(p.drifted), jobs.NewSchemaCollector(p.pool, p.log))
+	p.registry.MustRegister(driftGauge(p.drifted))
+	p.registry.MustRegister(databaseCollectors(p.pool, p.log)...)
 	p.metrics = jobs.NewMetrics(p.registry, p.log)
-	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log), jobs.NewEscrowCollector(p.pool, p.log),
-		jobs.NewStatementCollector(p.pool, p.log), jobs.NewIntegrityCollector(p.pool, p.log),
-		jobs.NewBackupCollector(p.pool, p.log))
 	if err := p.startAdmin(ctx); err != nil {
 		return nil, err
 	}

@@ -19,5 +19,6 @@ CREATE TABLE river.river_job (
 );
 CREATE TABLE river.river_queue (
   name       text NOT NULL,
-  updated_at timestamptz NOT NULL
+  updated_at timestamptz NOT NULL,
+  paused_at  timestamptz
 );
