@@ -121,8 +121,8 @@ func (p *process) attrs() []slog.Attr {
 	return append(attrs, slog.String("admin", p.adminHTTP.url()))
 }
 
-// openDatabase connects and makes sure that the schema is the one this program
-// was built with. Migrating is for an operator to decide, and needs rights that
+// openDatabase connects and makes sure that the program can work on the schema: it is
+// the one that it was built with, or one that the next release has made of it. Migrating is for an operator to decide, and needs rights that
 // this process does not have.
 func (p *process) openDatabase(ctx context.Context) (err error) {
 	p.pool, err = database.Open(ctx, p.databaseURL, database.Options{
@@ -131,8 +131,13 @@ func (p *process) openDatabase(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := migrations.Check(ctx, p.pool); err != nil {
+	newer, err := migrations.Newer(ctx, p.pool)
+	if err != nil {
 		return fmt.Errorf("check schema: %w", err)
+	}
+	if newer > 0 {
+		p.log.LogAttrs(ctx, slog.LevelWarn, "the database is newer than this program, which goes on working",
+			slog.Int("migrations_unknown", newer))
 	}
 	if p.checkSchema {
 		p.checker = drift.NewChecker(p.pool, p.databaseURL)
