@@ -122,8 +122,8 @@ func (p *process) attrs() []slog.Attr {
 }
 
 // openDatabase connects and makes sure that the program can work on the schema: it is
-// the one that it was built with, or one that the next release has made of it. Migrating is for an operator to decide, and needs rights that
-// this process does not have.
+// the one that it was built with, or one that the next release has made of it. Migrating
+// is for an operator to decide, and needs rights that this process does not have.
 func (p *process) openDatabase(ctx context.Context) (err error) {
 	p.pool, err = database.Open(ctx, p.databaseURL, database.Options{
 		Role: database.RoleApp, MaxConns: p.poolSize, ApplicationName: "loanserve",
