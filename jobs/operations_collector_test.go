@@ -49,13 +49,16 @@ func TestWaitingCollector(t *testing.T) {
 	scrape := func(names ...string) []string {
 		return samples(t, jobs.NewWaitingCollector(db.App, slog.New(slog.DiscardHandler)), names...)
 	}
-	for _, line := range scrape("loanserve_waiting", "loanserve_waiting_oldest_timestamp_seconds", "loanserve_suspense_cents") {
+	const waiting, oldest = "loanserve_waiting", "loanserve_waiting_oldest_timestamp_seconds"
+	for _, line := range scrape(waiting, oldest, "loanserve_suspense_cents") {
 		require.True(t, strings.HasSuffix(line, " 0"), line)
 	}
-	require.Len(t, scrape("loanserve_waiting"), 5)
+	require.Len(t, scrape(waiting), 5)
 
 	loan := testdb.Loan(t, db.App)
-	testdb.Reversal(t, db.App, testdb.Payment(t, db.App, loan), func(p *queries.InsertPaymentReversalParams) { p.ApprovalRequired = true })
+	testdb.Reversal(t, db.App, testdb.Payment(t, db.App, loan), func(p *queries.InsertPaymentReversalParams) {
+		p.ApprovalRequired = true
+	})
 	testdb.Reversal(t, db.App, testdb.Payment(t, db.App, loan)) // Nobody has to approve it.
 	testdb.LoanChange(t, db.App, loan, func(p *queries.InsertLoanChangeParams) { p.ApprovalRequired = true })
 	for _, on := range []string{"2026-02-11", "2026-02-10"} {
@@ -85,9 +88,9 @@ UPDATE loans SET suspense_cents = 1234, last_effective_on = '1970-01-03'`)
 	for _, chunk := range planDisbursing(t, db.App, run) {
 		require.NoError(t, disburseChunk(t.Context(), db.App, chunk))
 	}
-	waiting := scrape("loanserve_waiting")
-	require.Contains(t, waiting, `loanserve_waiting{what="bill_to_pay"} 0`)
-	require.Contains(t, waiting, `loanserve_waiting{what="disbursement_to_send"} 2`)
+	after := scrape(waiting)
+	require.Contains(t, after, `loanserve_waiting{what="bill_to_pay"} 0`)
+	require.Contains(t, after, `loanserve_waiting{what="disbursement_to_send"} 2`)
 }
 
 // Only what was done to its end counts as done, and what was only counted does not.
@@ -102,7 +105,8 @@ func TestActivityCollector(t *testing.T) {
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_history"} 0`,
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_login_attempts"} 0`,
 	}, scrape("loanserve_purge_finished_timestamp_seconds"))
-	require.Equal(t, []string{"loanserve_day_close_through_timestamp_seconds 0"}, scrape("loanserve_day_close_through_timestamp_seconds"))
+	const through = "loanserve_day_close_through_timestamp_seconds"
+	require.Equal(t, []string{through + " 0"}, scrape(through))
 
 	end := func(run queries.Run, status string, seconds int) {
 		_, err := db.Super.Exec(t.Context(), `
@@ -154,7 +158,8 @@ func TestPausedQueues(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
 	_, err := db.Super.Exec(t.Context(), `
-INSERT INTO river.river_queue (name, created_at, updated_at, paused_at) VALUES ('escrow', now(), now(), now()), ('cycle', now(), now(), NULL)`)
+INSERT INTO river.river_queue (name, created_at, updated_at, paused_at)
+VALUES ('escrow', now(), now(), now()), ('cycle', now(), now(), NULL)`)
 	require.NoError(t, err)
 	paused := samples(t, jobs.NewQueueCollector(db.App, slog.New(slog.DiscardHandler)), "loanserve_queue_paused")
 	require.Len(t, paused, 11)

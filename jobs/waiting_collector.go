@@ -52,7 +52,8 @@ func NewWaitingCollector(db queries.DBTX, log *slog.Logger) *WaitingCollector {
 	return &WaitingCollector{
 		q: queries.New(db), log: log,
 		waiting: prometheus.NewDesc("loanserve_waiting",
-			"What waits for a person or for its day; of money in suspense, the loans that hold some."+same, []string{"what"}, nil),
+			"What waits for a person or for its day; of money in suspense, the loans that hold some."+same,
+			[]string{"what"}, nil),
 		oldest: prometheus.NewDesc("loanserve_waiting_oldest_timestamp_seconds",
 			"Since when the oldest of it has waited: when it was asked for, the day on which a bill is due or a disbursement "+
 				"was to be sent, the last entry of a loan that holds money; 0 where nothing waits."+same, []string{"what"}, nil),

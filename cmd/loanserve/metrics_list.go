@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -142,8 +143,8 @@ func (c *catalog) list() []metric {
 
 // descriptionText is how the client library prints a description, the only way in
 // which it tells what is in one.
-var descriptionText = regexp.MustCompile(
-	`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: "[^"]*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
+var descriptionText = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), ` +
+	`unit: "[^"]*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 
 func described(c prometheus.Collector) []metric {
 	ch := make(chan *prometheus.Desc)
@@ -207,19 +208,8 @@ var labelValues = map[string]string{
 	"what":                      "what waits, one of a handful of names",
 }
 
-const metricsIntroduction = `# Metrics
-
-This page is what ` + "`loanserve metrics`" + ` prints: ` + "`make generate`" + ` writes it, and ` + "`make verify`" + ` compares.
-
-` + "`serve` and `work`" + ` export these at ` + "`/metrics`" + ` of the admin listener, and beside them what Prometheus's client
-library tells of the Go runtime and of the process (` + "`go_…`, `process_…`" + `). A gauge that is "the same on every
-process" is read from the database, by each process at most every few seconds or minutes: take the maximum over
-processes, and never the sum. Each group of these has a ` + "`…_scrape_success`" + `, which is 0 when the database could not be
-read; its other series are then missing, so that nothing old is taken for new. All other metrics are of the process alone.
-
-The alerts that are made of them are in [deploy/prometheus/rules](../deploy/prometheus/rules), what each asks of you is
-in [runbook.md](runbook.md), and the pictures are in [deploy/grafana](../deploy/grafana/loanserve.json).
-`
+//go:embed metrics_list.md
+var metricsIntroduction string
 
 // metricsPage writes the list as Markdown.
 func metricsPage(list []metric) (string, error) {

@@ -92,7 +92,8 @@ func TestAlertsAreTested(t *testing.T) {
 				require.True(t, strings.HasPrefix(test.Name, m[1]+": "), test.Name)
 				quiet[m[1]] = quiet[m[1]] || len(e.Samples) == 0
 				for _, s := range e.Samples {
-					if pending[m[1]] = pending[m[1]] || strings.Contains(s.Labels, `"pending"`); strings.Contains(s.Labels, `"firing"`) {
+					pending[m[1]] = pending[m[1]] || strings.Contains(s.Labels, `"pending"`)
+					if strings.Contains(s.Labels, `"firing"`) {
 						firing[m[1]] = append(firing[m[1]], s.Labels)
 					}
 				}

@@ -1,0 +1,328 @@
+package alerts_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/promserver"
+	"loanserve/internal/testdb"
+)
+
+// live is the program, serving and working, watched by a Prometheus.
+type live struct {
+	*program
+
+	prom        *promserver.Server
+	serve, work *process
+	token       string
+}
+
+var waits = regexp.MustCompile(`(?m)^( +for:) \w+$`)
+
+// startLive starts everything. Prometheus looks every second, by the rules as they are,
+// except that an alert waits for a second wherever it waits: thresholds are untouched.
+func startLive(t *testing.T) *live {
+	t.Helper()
+	programs := programs(t)
+	l := &live{program: buildProgram(t)}
+	l.token = l.output("token", "create", "--name", "test", "--scope", "loans:read", "--scope", "housekeeping:run")
+	l.serve = l.start("serve", "127.0.0.1:0", "--listen", "127.0.0.1:0")
+	l.work = l.start("work", "127.0.0.1:0")
+
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "rules"), 0o750))
+	for _, path := range glob(t, "deploy/prometheus/rules/*.yml") {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		text = waits.ReplaceAll(text, []byte("$1 1s"))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "rules", filepath.Base(path)), text, 0o600))
+	}
+	settings := strings.NewReplacer("_interval: 15s", "_interval: 1s",
+		`"127.0.0.1:8081"`, fmt.Sprintf("%q, %q", l.serve.adminAddress, l.work.adminAddress))
+	prom, err := programs.Start(t.Context(), dir, settings.Replace(readFile(t, "deploy/prometheus/prometheus.yml")))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if said := prom.Stop(); t.Failed() {
+			t.Logf("Prometheus said:\n%s", said)
+		}
+	})
+	l.prom = prom
+	l.await("up == 1", 2)
+	return l
+}
+
+// await waits until the expression has so many samples.
+func (l *live) await(expr string, samples int) {
+	l.t.Helper()
+	var got []promserver.Sample
+	enough := func() bool {
+		var err error
+		got, err = l.prom.Query(l.t.Context(), expr)
+		return err == nil && len(got) == samples
+	}
+	if !eventually(enough) {
+		require.Len(l.t, got, samples, expr)
+	}
+}
+
+// eventually polls until it is so.
+func eventually(is func() bool) bool {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); ; <-ticker.C {
+		if is() {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+}
+
+// firing returns the alert of the name if it fires.
+func (l *live) firing(name string) *promserver.Alert {
+	l.t.Helper()
+	all, err := l.prom.Alerts(l.t.Context())
+	require.NoError(l.t, err)
+	for _, a := range all {
+		if a.Labels["alertname"] == name && a.State == "firing" {
+			return &a
+		}
+	}
+	return nil
+}
+
+// fires waits until the alert fires, and returns it.
+func (l *live) fires(name string) *promserver.Alert {
+	l.t.Helper()
+	var a *promserver.Alert
+	require.True(l.t, eventually(func() bool { a = l.firing(name); return a != nil }), "%s does not fire", name)
+	return a
+}
+
+// resolves waits until it does not.
+func (l *live) resolves(name string) {
+	l.t.Helper()
+	require.True(l.t, eventually(func() bool { return l.firing(name) == nil }), "%s does not resolve", name)
+}
+
+// enqueue has a worker do now what the clock would have it do within minutes.
+func (l *live) enqueue(kind, queue string) {
+	l.t.Helper()
+	_, err := l.db.Super.Exec(l.t.Context(), `
+INSERT INTO river.river_job (args, kind, max_attempts, queue, state)
+VALUES ('{}', $1, 2, $2, 'available')`, kind, queue)
+	require.NoError(l.t, err)
+}
+
+// A real Prometheus scrapes serve and work: all metrics are there as docs/metrics.md has
+// them, every rule and every query can be evaluated, and faults are told and, when they
+// are mended as the runbook says, forgotten.
+func TestLive(t *testing.T) {
+	t.Parallel()
+	l := startLive(t)
+	loan := testdb.Loan(t, l.db.App)
+	status, _ := l.serve.request(http.MethodGet, l.serve.API+"/v1/loans", l.token, "")
+	require.Equal(t, http.StatusOK, status)
+	status, _ = l.serve.request(http.MethodPost, l.serve.API+"/v1/loans", l.token, "{}")
+	require.Equal(t, http.StatusForbidden, status)
+
+	for _, step := range []struct {
+		name string
+		test func(*testing.T, *live)
+	}{
+		{"metrics are as documented", testMetricsAreAsDocumented},
+		{"exposition is well formed", testExposition},
+		{"rules and queries are evaluated", testQueries},
+		{"loss", func(t *testing.T, l *live) { t.Helper(); testLoss(t, l, loan.ID) }},
+		{"drift", testDrift},
+		{"discarded job", testDiscardedJob},
+		{"stopped worker", testStoppedWorker},
+	} {
+		if !t.Run(step.name, func(t *testing.T) { step.test(t, l) }) {
+			break
+		}
+	}
+}
+
+func testMetricsAreAsDocumented(t *testing.T, l *live) {
+	t.Helper()
+	for name, m := range readMetrics(t) {
+		series := name
+		if m.kind == "histogram" {
+			series += "_count"
+		}
+		l.await(fmt.Sprintf("count({__name__=%q}) > 0", series), 1)
+		samples, err := l.prom.Query(t.Context(), fmt.Sprintf("{__name__=%q}", series))
+		require.NoError(t, err)
+		for _, sample := range samples {
+			var labels []string
+			for label := range sample.Labels {
+				if label != "__name__" && label != "instance" && label != "job" {
+					labels = append(labels, label)
+				}
+			}
+			require.ElementsMatch(t, m.labels, labels, name)
+		}
+		if m.kind == "histogram" {
+			series = name
+		}
+		_, text := l.serve.request(http.MethodGet, l.serve.Admin+"/metrics", "", "")
+		if !strings.Contains(text, "# TYPE "+series+" ") { // Of what only a worker has seen.
+			_, text = l.work.request(http.MethodGet, l.work.Admin+"/metrics", "", "")
+		}
+		require.Contains(t, text, fmt.Sprintf("# TYPE %s %s\n", series, m.kind))
+	}
+}
+
+// promtool knows the conventions of names, units and help texts.
+func testExposition(t *testing.T, l *live) {
+	t.Helper()
+	p := programs(t)
+	for _, proc := range []*process{l.serve, l.work} {
+		_, text := proc.request(http.MethodGet, proc.Admin+"/metrics", "", "")
+		cmd := exec.CommandContext(t.Context(), p.Promtool, "check", "metrics")
+		cmd.Stdin = strings.NewReader(text)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Empty(t, string(out))
+	}
+}
+
+// filters are queries that may well have no result: a comparison, or a rate of errors.
+var filters = regexp.MustCompile(`[><=]=? ?[0-9]|5\.\.`)
+
+func testQueries(t *testing.T, l *live) {
+	t.Helper()
+	evaluated := func() bool {
+		rules, err := l.prom.Rules(t.Context())
+		require.NoError(t, err)
+		for _, r := range rules {
+			require.NotEqual(t, "err", r.Health, "%s: %s", r.Name, r.Error)
+			if r.Health != "ok" {
+				return false
+			}
+		}
+		return len(rules) == len(readAlerts(t))
+	}
+	require.True(t, eventually(evaluated), "not all rules are evaluated")
+	shown := 0
+	for _, panel := range readDashboard(t).Panels {
+		for _, target := range panel.Targets {
+			var samples []promserver.Sample
+			some := func() bool { // A rate takes two scrapes.
+				var err error
+				samples, err = l.prom.Query(t.Context(), query(target.Expr))
+				require.NoError(t, err, panel.Title)
+				return len(samples) > 0
+			}
+			if filters.MatchString(target.Expr) {
+				some()
+			} else {
+				require.True(t, eventually(some), "%s shows nothing: %s", panel.Title, target.Expr)
+				shown++
+			}
+		}
+	}
+	require.Greater(t, shown, 40)
+}
+
+// Somebody with the rights of a superuser switches off the guards and deletes a loan.
+func testLoss(t *testing.T, l *live, loan int64) {
+	t.Helper()
+	l.enqueue("watch_loans", "alarm")
+	l.await("max(loanserve_loans_registered) == 1", 1)
+	l.resolves("LoanServeLoansMissing")
+	l.resolves("LoanServeLoanWatchStalled")
+	l.db.Tamper(t, fmt.Sprintf(`
+ALTER TABLE transactions DISABLE TRIGGER refuse_rewriting; ALTER TABLE loans DISABLE TRIGGER refuse_removal;
+DELETE FROM transactions WHERE loan_id = %[1]d; DELETE FROM loans WHERE id = %[1]d;
+ALTER TABLE transactions ENABLE ALWAYS TRIGGER refuse_rewriting;
+ALTER TABLE loans ENABLE ALWAYS TRIGGER refuse_removal`, loan))
+	l.enqueue("watch_loans", "alarm")
+	a := l.fires("LoanServeLoansMissing")
+	require.Equal(t, "page", a.Labels["severity"])
+	require.Equal(t, "1 loans are in the register of loans and not in the table.", a.Annotations["description"])
+	require.Nil(t, l.firing("LoanServeIntegrityFinding"))
+
+	var xid int64
+	require.NoError(t, l.db.Super.QueryRow(t.Context(), `
+SELECT DISTINCT xid::text::bigint FROM history WHERE operation = 'DELETE'`).Scan(&xid))
+	l.output("undelete", "--xid", fmt.Sprint(xid))
+	l.enqueue("watch_loans", "alarm")
+	l.resolves("LoanServeLoansMissing")
+}
+
+// A guard is switched off, and on again by the statement that check schema names.
+func testDrift(t *testing.T, l *live) {
+	t.Helper()
+	check := func(key string) {
+		status, body := l.serve.request(http.MethodPost, l.serve.API+"/v1/schema-checks", l.token, "{}",
+			"Idempotency-Key", key)
+		require.Equal(t, http.StatusAccepted, status, body)
+	}
+	check(`"before"`)
+	l.await(`sum(max by (severity) (loanserve_schema_drift_findings{severity=~"breaking|protection"})) == 0`, 1)
+	require.Nil(t, l.firing("LoanServeSchemaDrift"))
+	l.db.Tamper(t, `ALTER TABLE loans DISABLE TRIGGER refuse_removal`)
+	check(`"during"`)
+	a := l.fires("LoanServeSchemaDrift")
+	require.Equal(t, "protection", a.Labels["drift"])
+	require.Equal(t, "page", a.Labels["severity"])
+
+	out, err := l.command(t.Context(), "check", "schema").CombinedOutput()
+	require.Error(t, err)
+	const remedy = `ALTER TABLE public.loans ENABLE ALWAYS TRIGGER refuse_removal`
+	require.Contains(t, string(out), remedy)
+	_, err = l.db.Super.Exec(t.Context(), remedy)
+	require.NoError(t, err)
+	check(`"after"`)
+	l.resolves("LoanServeSchemaDrift")
+}
+
+// A job that was given up is told, and forgotten once it is tried again.
+func testDiscardedJob(t *testing.T, l *live) {
+	t.Helper()
+	require.Nil(t, l.firing("LoanServeJobsDiscarded"))
+	var id int64
+	require.NoError(t, l.db.Super.QueryRow(t.Context(), `
+INSERT INTO river.river_job (args, kind, attempt, max_attempts, queue, state, finalized_at)
+VALUES ('{}', 'watch_loans', 2, 2, 'alarm', 'discarded', now()) RETURNING id`).Scan(&id))
+	a := l.fires("LoanServeJobsDiscarded")
+	require.Equal(t, "Jobs were given up: watch_loans", a.Annotations["summary"])
+
+	for _, block := range sqlBlock.FindAllStringSubmatch(readFile(t, "docs/runbook.md"), -1) {
+		if strings.HasPrefix(block[1], "UPDATE river.river_job") {
+			_, err := l.db.App.Exec(t.Context(), strings.ReplaceAll(block[1], "4711", fmt.Sprint(id)))
+			require.NoError(t, err)
+		}
+	}
+	l.resolves("LoanServeJobsDiscarded")
+	var state string
+	done := func() bool {
+		err := l.db.Super.QueryRow(t.Context(), `SELECT state FROM river.river_job WHERE id = $1`, id).Scan(&state)
+		return err == nil && state == "completed"
+	}
+	require.True(t, eventually(done), "it was worked and is %s", state)
+}
+
+// A worker is killed, and another one takes its place.
+func testStoppedWorker(t *testing.T, l *live) {
+	t.Helper()
+	require.Nil(t, l.firing("LoanServeDown"))
+	l.work.stop(syscall.SIGKILL)
+	a := l.fires("LoanServeDown")
+	require.Equal(t, l.work.adminAddress, a.Labels["instance"])
+	l.work = l.start("work", l.work.adminAddress)
+	l.resolves("LoanServeDown")
+}
