@@ -162,7 +162,9 @@ func TestRestorePoint(t *testing.T) {
 	identity := key(t)
 	exec(t, src.url, diary)
 	write(t, src.url, "old")
-	a := startArchive(t, src.url, s, func(o *backup.ArchiveOptions) { o.Recipients = []age.Recipient{identity.Recipient()} })
+	a := startArchive(t, src.url, s, func(o *backup.ArchiveOptions) {
+		o.Recipients = []age.Recipient{identity.Recipient()}
+	})
 	a.await(t, func() bool { return len(a.starts) > 0 })
 	require.True(t, a.starts[0].New)
 	require.True(t, a.starts[0].Unbounded)

@@ -89,7 +89,8 @@ func (r Retention) anchor(entries []Entry, plan []Fate, system string, now time.
 			return m, "what follows " + m.ID + " stays, the newest verified physical backup from before the window"
 		}
 	}
-	return nil, fmt.Sprintf("nothing is deleted: no physical backup that stays is verified and older than the window of %s", r.WAL)
+	return nil, fmt.Sprintf(
+		"nothing is deleted: no physical backup that stays is verified and older than the window of %s", r.WAL)
 }
 
 // pruneSystem deletes pieces that end before the anchor begins and were stored before
