@@ -2,15 +2,13 @@ package backup
 
 import (
 	"context"
-	"crypto/sha256"
-	_ "embed" // for the query of the catalog
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"loanserve/internal/catalog"
 )
 
 // Question is asked for a Figure, in a transaction that finds what is in schema
@@ -35,15 +33,13 @@ type contents struct {
 	Figures   []Figure
 }
 
-//go:embed catalog.sql
-var catalogSQL string
-
 // xidWindow is how many transaction ids after the oldest open one count as new.
 // Ids wrap around after 2^32, and a row that was frozen keeps the one that it was
 // written with: so new is only what lies within a window that no backup outlasts.
 const xidWindow = 1 << 28
 
-// readFacts reads what takes no time.
+// readFacts reads what takes no time. Sequences follow no snapshot: read here, before
+// anything is copied, they are not ahead of what any copy has of them.
 func readFacts(ctx context.Context, tx querier) (c contents, oldestXID uint64, err error) {
 	d := &c.Database
 	err = tx.QueryRow(ctx, `
@@ -62,11 +58,12 @@ WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = (SELECT oid FROM pg_data
 	if err != nil {
 		return c, 0, fmt.Errorf("list roles: %w", err)
 	}
-	return c, oldestXID, nil
+	c.Sequences, err = readSequences(ctx, tx)
+	return c, oldestXID, err
 }
 
 // readSchema reads the schema's version and fingerprint.
-func readSchema(ctx context.Context, tx querier) (s Schema, err error) {
+func readSchema(ctx context.Context, tx pgx.Tx) (s Schema, err error) {
 	var migrated bool
 	err = tx.QueryRow(ctx, `SELECT to_regclass('public.schema_migrations') IS NOT NULL`).Scan(&migrated)
 	if err == nil && migrated {
@@ -75,12 +72,11 @@ func readSchema(ctx context.Context, tx querier) (s Schema, err error) {
 	if err != nil {
 		return s, fmt.Errorf("read schema version: %w", err)
 	}
-	lines, err := query(ctx, tx, pgx.RowTo[string], catalogSQL)
+	facts, _, err := catalog.Read(ctx, tx)
 	if err != nil {
-		return s, fmt.Errorf("read catalog: %w", err)
+		return s, err
 	}
-	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
-	s.Fingerprint = hex.EncodeToString(sum[:])
+	s.Fingerprint, s.Method = catalog.Fingerprint(facts), catalog.FingerprintMethod
 	return s, nil
 }
 
@@ -142,7 +138,7 @@ func countKept(ctx context.Context, tx querier, name pgx.Identifier, oldestXID u
 	return n, nil
 }
 
-// readSequences reads how far sequences are. They follow no snapshot.
+// readSequences reads how far sequences are.
 func readSequences(ctx context.Context, tx querier) ([]Sequence, error) {
 	list, err := query(ctx, tx, pgx.RowToStructByPos[Sequence], `
 SELECT schemaname || '.' || sequencename, coalesce(last_value, 0) FROM pg_sequences
@@ -204,9 +200,6 @@ func (c *contents) read(ctx context.Context, tx pgx.Tx, kind Kind, oldestXID uin
 			return err
 		}
 		c.Tables = append(c.Tables, table)
-	}
-	if c.Sequences, err = readSequences(ctx, tx); err != nil {
-		return err
 	}
 	c.Figures, err = readFigures(ctx, tx, questions)
 	return err

@@ -105,7 +105,10 @@ func runClient(ctx context.Context, b pgcluster.Binaries, databaseURL string, st
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, said
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = endPatience
-	err = cmd.Run()
+	if err = cmd.Start(); err == nil {
+		pgcluster.Yield(cmd.Process) // Payments do not wait for it.
+		err = cmd.Wait()
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", program, context.Cause(ctx))
 	}

@@ -83,8 +83,10 @@ func (d Database) Major() int { return d.ServerVersion / 10_000 }
 // Schema says what the schema was.
 type Schema struct {
 	Version int64 `json:"version"` // the newest migration; 0 where there are none
-	// Fingerprint is a SHA-256 over what the catalog says of the schema.
+	// Fingerprint is a SHA-256 over what the catalog says of the schema, by a method
+	// that may be another in another version of the program.
 	Fingerprint string `json:"fingerprint"`
+	Method      int    `json:"fingerprint_method"`
 }
 
 // Table says what a table held in the snapshot.
@@ -167,7 +169,12 @@ func (m *Manifest) object(role string) (Object, error) {
 	return Object{}, &BrokenError{What: fmt.Sprintf("the manifest names no %s", role)}
 }
 
-const idTime = "20060102T150405Z"
+const (
+	idTime = "20060102T150405Z"
+	// idPrefix is what the names of this millennium's backups begin with, and none of
+	// the many pieces of WAL beside them.
+	idPrefix = "2"
+)
 
 // newID names a backup by the moment it began, so that names sort by age. The
 // random part keeps two that begin in the same second apart.

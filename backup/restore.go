@@ -256,7 +256,7 @@ func restoreCluster(ctx context.Context, o RestoreOptions, m *Manifest, dir stri
 			return nil, err
 		}
 	}
-	options := pgcluster.Options{Dir: dir, Durable: durable, Settings: isolated}
+	options := pgcluster.Options{Dir: dir, Durable: durable, Settings: isolated, Yields: !durable}
 	if m.Kind == Logical {
 		// One of the same version shows its catalog in the same words.
 		if same, err := pgcluster.FindMajor(m.Database.Major()); err == nil {

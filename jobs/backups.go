@@ -33,6 +33,12 @@ const (
 	opsAttempts = 30
 )
 
+// CanBackUp says whether a process that knows a store has been seen within the last
+// half hour.
+func CanBackUp(ctx context.Context, db queries.DBTX) (bool, error) {
+	return queries.New(db).IsQueueWorked(ctx, QueueOps)
+}
+
 // Backups says where and when a process makes backups. The hour must be the same
 // in every worker: the one that leads asks, and any of those that know a store
 // answers.
@@ -53,6 +59,10 @@ type Backups struct {
 	Kinds []backup.Kind
 	Zone  *time.Location
 	At    localday.Hour
+	// WAL has the process archive the server's WAL, each at most so long after it was
+	// written.
+	WAL         bool
+	WALInterval time.Duration
 }
 
 // opsOpts are the options of a job that works with backups.

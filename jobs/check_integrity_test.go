@@ -261,5 +261,17 @@ func TestTamperingIsFound(t *testing.T) {
 		}
 		want[victim] = tamper.kinds
 		require.Equal(t, want, named(check(t, db, true).Findings), tamper.name)
+		if tamper.name == "the next due date" {
+			require.JSONEq(t, `{"state": ["next_due_on"]}`, details(t, db, victim, queries.IntegrityKindReplayMismatch))
+		}
 	}
+}
+
+// details are what an open finding says of a loan.
+func details(t *testing.T, db *testdb.DB, loan int64, kind queries.IntegrityKind) (text string) {
+	t.Helper()
+	err := db.Super.QueryRow(t.Context(), `SELECT details FROM integrity_findings WHERE loan_id = $1 AND kind = $2`,
+		loan, kind).Scan(&text)
+	require.NoError(t, err)
+	return text
 }

@@ -191,8 +191,8 @@ func (l *loanToCheck) checkReplay(live []mortgage.Posted) {
 		return
 	}
 	details := map[string]any{}
-	if state != loanrow.State(l.row) {
-		details["state"] = true
+	if now := loanrow.State(l.row); now != state {
+		details["state"] = differingColumns(state, now)
 	}
 	paidOff := l.row.Status == queries.LoanStatusPaidOff
 	if l.row.Status != queries.LoanStatusArchived && paidOff != (state.Principal == 0) {
@@ -207,6 +207,32 @@ func (l *loanToCheck) checkReplay(live []mortgage.Posted) {
 	if len(details) > 0 {
 		l.add(queries.IntegrityKindReplayMismatch, "", details)
 	}
+}
+
+// differingColumns names the columns of the loan that would hold something else.
+func differingColumns(a, b mortgage.State) (names []string) {
+	for _, column := range []struct {
+		name   string
+		differ bool
+	}{
+		{"principal_cents", a.Principal != b.Principal},
+		{"escrow_cents", a.Escrow != b.Escrow},
+		{"escrow_advance_cents", a.EscrowAdvance != b.EscrowAdvance},
+		{"suspense_cents", a.Suspense != b.Suspense},
+		{"late_charges_due_cents", a.LateChargesDue != b.LateChargesDue},
+		{"fees_due_cents", a.FeesDue != b.FeesDue},
+		{"next_due_on", a.NextDueOn != b.NextDueOn},
+		{"paid_off_on", a.PaidOffOn != b.PaidOffOn},
+		{"interest_accrued_to_on", a.InterestAccruedTo != b.InterestAccruedTo},
+		{"accrued_interest_cents", a.AccruedInterest != b.AccruedInterest},
+		{"as_of_on", a.AsOf != b.AsOf},
+		{"late_charged_through_on", a.LateChargedThrough != b.LateChargedThrough},
+	} {
+		if column.differ {
+			names = append(names, column.name)
+		}
+	}
+	return names
 }
 
 // replay computes the books. Stored data that somebody has changed may be such that the

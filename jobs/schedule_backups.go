@@ -22,6 +22,9 @@ const (
 	// how often one is chosen.
 	verifyAgainAfter = 2 * 24 * time.Hour
 	verifyAgainEvery = 7 * 24 * time.Hour
+	// lostAfter is how old a wish is at least whose job is missed: the wish and its
+	// job are stored together, and a job that ends says so in the wish.
+	lostAfter = time.Hour
 )
 
 // lastNight returns the night whose backups are due at the instant: that of today
@@ -72,6 +75,9 @@ func (w *ScheduleBackups) Work(ctx context.Context, job *river.Job[ScheduleBacku
 		return nil // Another worker, which is set up differently, has ticked.
 	}
 	night := w.Backups.lastNight(job.ScheduledAt)
+	if err := w.endLost(ctx, job.ScheduledAt); err != nil {
+		return err
+	}
 	return pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) error {
 		for _, kind := range w.Backups.Kinds {
 			if err := w.ask(ctx, tx, kind, night); err != nil {
@@ -79,6 +85,14 @@ func (w *ScheduleBackups) Work(ctx context.Context, job *river.Job[ScheduleBacku
 			}
 		}
 		return w.askAgain(ctx, tx, job.ScheduledAt)
+	})
+}
+
+// endLost says of backups that nobody is going to make any more that they failed.
+func (w *ScheduleBackups) endLost(ctx context.Context, at time.Time) error {
+	return pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) error {
+		err := queries.New(tx).MarkLostBackupsFailed(ctx, at.Add(-lostAfter), BackUpDatabaseArgs{}.Kind())
+		return wrap("end backups that were lost", err)
 	})
 }
 

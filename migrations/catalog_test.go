@@ -15,8 +15,9 @@ const servicing = `
 WITH servicing AS (
   SELECT oid, relname AS name FROM pg_class
   WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-    AND relname NOT IN ('schema_migrations', 'api_tokens', 'users', 'roles', 'user_roles', 'user_ip_allowlist',
-      'sessions', 'password_resets', 'login_attempts', 'login_attempt_counts', 'auth_events', 'history', 'undeletes')
+    AND relname NOT IN ('schema_migrations', 'schema_requirements', 'api_tokens', 'users', 'roles', 'user_roles',
+      'user_ip_allowlist', 'sessions', 'password_resets', 'login_attempts', 'login_attempt_counts', 'auth_events',
+      'history', 'undeletes')
 )`
 
 // check is a rule of the schema: a query over the catalog that names every

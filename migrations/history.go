@@ -40,13 +40,14 @@ func readHistory(ctx context.Context, q Querier) (map[int64]Migration, error) {
 	return nil, fmt.Errorf("read schema history: %w", err)
 }
 
-// compare returns the known history with the times of application. It refuses
-// a database that has another history: an edited migration, one that this
-// program does not know, or one left out before a later one.
-func compare(recorded map[int64]Migration) ([]Migration, error) {
-	all, err := known()
+// compare returns the known history with the times of application, and how many
+// migrations the database has beyond it. It refuses a database that has another
+// history: an edited migration, one left out before a later one, or one among them
+// that this program does not know.
+func compare(recorded map[int64]Migration) (all []Migration, newer int, err error) {
+	all, err = known()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	var pending string
 	seen := 0
@@ -57,21 +58,54 @@ func compare(recorded map[int64]Migration) ([]Migration, error) {
 			pending = m.Name
 			continue
 		case r.SHA256 != m.SHA256 || r.Name != m.Name:
-			return nil, fmt.Errorf("migration %s was applied to this database as %s with SHA-256 %.12s, "+
+			return nil, 0, fmt.Errorf("migration %s was applied to this database as %s with SHA-256 %.12s, "+
 				"but this program has SHA-256 %.12s: an applied migration never changes, add a new one",
 				m.Name, r.Name, r.SHA256, m.SHA256)
 		case pending != "":
-			return nil, fmt.Errorf("migration %s is applied although %s before it is not: "+
+			return nil, 0, fmt.Errorf("migration %s is applied although %s before it is not: "+
 				"restore the order of the files", m.Name, pending)
 		}
 		seen++
 		all[i].AppliedAt = r.AppliedAt
 	}
-	if seen != len(recorded) {
-		return nil, fmt.Errorf("the database has %d migrations that this program does not know: "+
-			"it is newer than this program", len(recorded)-seen)
+	for version := range recorded {
+		if version > all[len(all)-1].Version {
+			newer++
+		}
 	}
-	return all, nil
+	if seen+newer != len(recorded) {
+		return nil, 0, fmt.Errorf("the database has %d migrations among this program's that it does not know",
+			len(recorded)-seen-newer)
+	}
+	if newer > 0 && pending != "" {
+		return nil, 0, fmt.Errorf("the database has %d migrations that this program does not know, and not %s",
+			newer, pending)
+	}
+	return all, newer, nil
+}
+
+// same returns the history of a database that is not newer than this program.
+func same(recorded map[int64]Migration) ([]Migration, error) {
+	all, newer, err := compare(recorded)
+	if err == nil && newer > 0 {
+		err = fmt.Errorf("the database has %d migrations that this program does not know: "+
+			"it is newer than this program", newer)
+	}
+	return all, err
+}
+
+// requirement returns the newest migration that a program has to know to work on
+// the database, 0 where it does not say.
+func requirement(ctx context.Context, q Querier) (int64, error) {
+	rows, err := q.Query(ctx, `SELECT coalesce(max(requires), 0) FROM public.schema_requirements`)
+	if err != nil {
+		return 0, fmt.Errorf("read requirements of the schema: %w", err)
+	}
+	version, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+	if err != nil {
+		return 0, fmt.Errorf("read requirements of the schema: %w", err)
+	}
+	return version, nil
 }
 
 func sorted(all []Migration) []Migration {

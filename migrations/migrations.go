@@ -122,24 +122,48 @@ var ErrPending = errors.New("the database schema is older than this program: run
 // ErrHistory reports a database with another history than this program's.
 var ErrHistory = errors.New("the database has another history of migrations")
 
-// Check returns nil when the database has exactly this program's history.
-// It returns ErrPending when migrations are missing there, and ErrHistory when its
-// history is not a beginning of this one.
+// ErrOutdated reports a database whose schema needs a newer program.
+var ErrOutdated = errors.New("the database schema needs a newer program")
+
+// Check returns nil when this program can work on the database: all of its history
+// is there, and nothing that came after it needs a newer program. So a process of
+// the previous release goes on, and can be started again, while a new one is rolled
+// out.
+//
+// It returns ErrPending when migrations are missing there, ErrHistory when the two
+// histories are not the beginning of one another, and ErrOutdated.
 func Check(ctx context.Context, q Querier) error {
+	_, err := Newer(ctx, q)
+	return err
+}
+
+// Newer does what Check does, and returns how many migrations the database has that
+// this program does not know.
+func Newer(ctx context.Context, q Querier) (int, error) {
 	recorded, err := readHistory(ctx, q)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	all, err := compare(recorded)
+	all, newer, err := compare(recorded)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrHistory, err)
+		return 0, fmt.Errorf("%w: %w", ErrHistory, err)
+	}
+	if newest := all[len(all)-1]; newer > 0 {
+		required, err := requirement(ctx, q)
+		if err != nil {
+			return newer, err
+		}
+		if required > newest.Version {
+			return newer, fmt.Errorf("%w: it has to know migration %d, and this one's newest is %s",
+				ErrOutdated, required, newest.Name)
+		}
 	}
 	for _, m := range all {
 		if m.AppliedAt.IsZero() {
-			return ErrPending
+			return newer, ErrPending
 		}
 	}
-	return nil
+	return newer, nil
 }
 
 // Fingerprint returns a SHA-256 in hexadecimal over the whole history. Two
@@ -244,7 +268,7 @@ func (h *history) up(ctx context.Context) ([]Migration, error) {
 func (h *history) status(ctx context.Context) ([]Migration, error) {
 	conn, err := pgx.ConnectConfig(ctx, h.config)
 	if isUnknownRole(err) {
-		return compare(nil) // A server without our roles has none of our schemas.
+		return same(nil) // A server without our roles has none of our schemas.
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -254,7 +278,7 @@ func (h *history) status(ctx context.Context) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compare(recorded)
+	return same(recorded)
 }
 
 // isUnknownRole says whether the role to become does not exist.

@@ -182,8 +182,11 @@ func TestAnotherHistoryIsRefused(t *testing.T) {
 		"an applied migration was edited":  `UPDATE schema_migrations SET sha256 = repeat('0', 64) WHERE version = 2`,
 		"an applied migration was renamed": `UPDATE schema_migrations SET name = '00002_other' WHERE version = 2`,
 		"the River step was edited":        `UPDATE schema_migrations SET sha256 = repeat('0', 64) WHERE version = 1`,
-		"the database is newer":            `INSERT INTO schema_migrations (version, name, sha256) VALUES (99999, '99999_later', repeat('0', 64))`,
-		"an earlier migration is missing":  `DELETE FROM schema_migrations WHERE version = 2`,
+		"one among them is not known":      `INSERT INTO schema_migrations (version, name, sha256) VALUES (13, '00013_other', repeat('0', 64))`,
+		"it is newer, and not all of it is there": `DELETE FROM schema_migrations
+			WHERE version = (SELECT max(version) FROM schema_migrations);
+			INSERT INTO schema_migrations (version, name, sha256) VALUES (99999, '99999_later', repeat('0', 64))`,
+		"an earlier migration is missing": `DELETE FROM schema_migrations WHERE version = 2`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,6 +206,30 @@ func TestAnotherHistoryIsRefused(t *testing.T) {
 			require.Equal(t, before, column[string](t, db.Super, history))
 		})
 	}
+}
+
+// TestANewerSchema proves that a program of the previous release works on a schema that
+// the next one has migrated, until a migration says that it cannot, and that it never
+// migrates it.
+func TestANewerSchema(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	exec(t, db.Super, `INSERT INTO schema_migrations (version, name, sha256) VALUES
+		(99998, '99998_later', repeat('0', 64)), (99999, '99999_later', repeat('0', 64))`)
+	newest := one[int64](t, db.Super, `SELECT max(version) FROM schema_migrations WHERE version < 99998`)
+	newer, err := migrations.Newer(t.Context(), db.App)
+	require.NoError(t, err)
+	require.Equal(t, 2, newer)
+	require.NoError(t, migrations.Check(t.Context(), db.App))
+	_, err = migrations.Up(t.Context(), db.URL, quiet())
+	require.ErrorContains(t, err, "newer than this program")
+	_, err = migrations.Status(t.Context(), db.URL)
+	require.ErrorContains(t, err, "newer than this program")
+
+	exec(t, db.Super, `INSERT INTO schema_requirements VALUES (99998, $1)`, newest)
+	require.NoError(t, migrations.Check(t.Context(), db.App))
+	exec(t, db.Super, `INSERT INTO schema_requirements VALUES (99999, 99998)`)
+	require.ErrorIs(t, migrations.Check(t.Context(), db.App), migrations.ErrOutdated)
 }
 
 func TestCheckReportsPending(t *testing.T) {

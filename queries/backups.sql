@@ -79,6 +79,23 @@ UPDATE backups SET failed_stage = @failed_stage::text, failure = left(@failure::
   status = CASE WHEN @final::bool AND status = 'requested' THEN 'failed' ELSE status END
 WHERE id = @id;
 
+-- MarkLostBackupsFailed gives up backups that were asked for before the moment and
+-- that no job is going to make, at most ten at a time: where a worker dies in the last
+-- attempt, nobody is left who would say so.
+--
+-- name: MarkLostBackupsFailed :exec
+UPDATE backups SET status = 'failed', failed_stage = 'other', failure = 'the worker died in the last attempt'
+WHERE id IN (
+  SELECT b.id FROM backups b
+  WHERE b.status = 'requested' AND b.created_at < @before_at::timestamptz
+    AND NOT EXISTS (
+      SELECT FROM river.river_job j
+      WHERE j.kind = @job_kind AND j.args ->> 'backup_id' = b.id::text
+        AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+    )
+  ORDER BY b.id LIMIT 10
+);
+
 -- MarkBackupsPruned records which backups the store does not have any more: all
 -- that were stored before the moment and are not among those named. It returns how
 -- many.
@@ -120,3 +137,20 @@ LEFT JOIN LATERAL (
   WHERE b.kind = k.kind AND b.started_at IS NOT NULL AND b.status = 'verified' ORDER BY b.started_at DESC LIMIT 1
 ) proven ON true
 ORDER BY k.kind LIMIT 10;
+
+-- GetArchiveSlot returns the state of a replication slot: whether somebody archives by
+-- it, whether the server has given it up, and how many bytes of WAL it keeps for it.
+-- It returns no row where there is no such slot.
+--
+-- name: GetArchiveSlot :one
+SELECT s.active::bool AS active, coalesce(s.wal_status = 'lost' OR s.restart_lsn IS NULL, true)::bool AS lost,
+  coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END,
+    s.restart_lsn), 0)::bigint AS kept_bytes
+FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = @slot_name::text;
+
+-- CountOpenLosses returns how many open findings say that loans were lost, or that
+-- nobody can tell any more.
+--
+-- name: CountOpenLosses :one
+SELECT count(*) FROM integrity_findings
+WHERE resolved_at IS NULL AND kind IN ('loan_missing', 'register_broken', 'register_cut');

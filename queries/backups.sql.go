@@ -37,6 +37,20 @@ func (q *Queries) CountImbalanceCents(ctx context.Context) (int64, error) {
 	return cents, err
 }
 
+const countOpenLosses = `-- name: CountOpenLosses :one
+SELECT count(*) FROM integrity_findings
+WHERE resolved_at IS NULL AND kind IN ('loan_missing', 'register_broken', 'register_cut')
+`
+
+// CountOpenLosses returns how many open findings say that loans were lost, or that
+// nobody can tell any more.
+func (q *Queries) CountOpenLosses(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, countOpenLosses)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countUnreconciledLoans = `-- name: CountUnreconciledLoans :one
 SELECT count(*) FROM unreconciled_loans
 `
@@ -48,6 +62,29 @@ func (q *Queries) CountUnreconciledLoans(ctx context.Context) (int64, error) {
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const getArchiveSlot = `-- name: GetArchiveSlot :one
+SELECT s.active::bool AS active, coalesce(s.wal_status = 'lost' OR s.restart_lsn IS NULL, true)::bool AS lost,
+  coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END,
+    s.restart_lsn), 0)::bigint AS kept_bytes
+FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1::text
+`
+
+type GetArchiveSlotRow struct {
+	Active    bool
+	Lost      bool
+	KeptBytes int64
+}
+
+// GetArchiveSlot returns the state of a replication slot: whether somebody archives by
+// it, whether the server has given it up, and how many bytes of WAL it keeps for it.
+// It returns no row where there is no such slot.
+func (q *Queries) GetArchiveSlot(ctx context.Context, slotName string) (GetArchiveSlotRow, error) {
+	row := q.db.QueryRow(ctx, getArchiveSlot, slotName)
+	var i GetArchiveSlotRow
+	err := row.Scan(&i.Active, &i.Lost, &i.KeptBytes)
+	return i, err
 }
 
 const getBackup = `-- name: GetBackup :one
@@ -417,4 +454,26 @@ func (q *Queries) MarkBackupsPruned(ctx context.Context, beforeAt time.Time, sto
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const markLostBackupsFailed = `-- name: MarkLostBackupsFailed :exec
+UPDATE backups SET status = 'failed', failed_stage = 'other', failure = 'the worker died in the last attempt'
+WHERE id IN (
+  SELECT b.id FROM backups b
+  WHERE b.status = 'requested' AND b.created_at < $1::timestamptz
+    AND NOT EXISTS (
+      SELECT FROM river.river_job j
+      WHERE j.kind = $2 AND j.args ->> 'backup_id' = b.id::text
+        AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
+    )
+  ORDER BY b.id LIMIT 10
+)
+`
+
+// MarkLostBackupsFailed gives up backups that were asked for before the moment and
+// that no job is going to make, at most ten at a time: where a worker dies in the last
+// attempt, nobody is left who would say so.
+func (q *Queries) MarkLostBackupsFailed(ctx context.Context, beforeAt time.Time, jobKind string) error {
+	_, err := q.db.Exec(ctx, markLostBackupsFailed, beforeAt, jobKind)
+	return err
 }

@@ -47,6 +47,14 @@ RETURNING job.id, job.kind, dead.worker::text AS worker;
 SELECT count(*) FROM river.river_job
 WHERE kind = $1 AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled');
 
+-- IsQueueWorked says whether a process has reported within the last half hour that it
+-- works the queue. Each reports when it starts, and every ten minutes.
+--
+-- name: IsQueueWorked :one
+SELECT EXISTS (
+  SELECT FROM river.river_queue WHERE name = $1 AND updated_at >= now() - interval '30 minutes'
+) AS worked;
+
 -- ListPausedQueues returns the queues that nobody takes jobs from until they are
 -- resumed.
 --

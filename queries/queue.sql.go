@@ -70,6 +70,21 @@ func (q *Queries) CountJobsOfKind(ctx context.Context, kind string) (int64, erro
 	return count, err
 }
 
+const isQueueWorked = `-- name: IsQueueWorked :one
+SELECT EXISTS (
+  SELECT FROM river.river_queue WHERE name = $1 AND updated_at >= now() - interval '30 minutes'
+) AS worked
+`
+
+// IsQueueWorked says whether a process has reported within the last half hour that it
+// works the queue. Each reports when it starts, and every ten minutes.
+func (q *Queries) IsQueueWorked(ctx context.Context, name string) (bool, error) {
+	row := q.db.QueryRow(ctx, isQueueWorked, name)
+	var worked bool
+	err := row.Scan(&worked)
+	return worked, err
+}
+
 const listPausedQueues = `-- name: ListPausedQueues :many
 SELECT name FROM river.river_queue WHERE paused_at IS NOT NULL ORDER BY name LIMIT 100
 `

@@ -22,7 +22,7 @@ func (s *Server) routeBackups() {
 		Summary: "Back the database up",
 		Description: "Has a worker that knows a store make a backup and verify it by restoring it into a scratch server. " +
 			"Workers do the same by themselves, every night. What has become of it is at the Location.",
-		DefaultStatus: http.StatusAccepted,
+		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusConflict},
 	}, s.createBackup)
 	register(s, ScopeBackupsRead, huma.Operation{
 		OperationID: "get-backup", Method: http.MethodGet, Path: "/v1/backups/{backup_id}", Tags: []string{"backups"},
@@ -130,8 +130,12 @@ func (s *Server) createBackup(ctx context.Context, in *createBackupInput) (*crea
 	}, nil
 }
 
+var errNoBackups = conflict("No worker makes backups: none of those that have reported within the last half hour " +
+	"knows a store. Set LOANSERVE_BACKUP_URL where jobs are worked.")
+
 // acceptBackup stores the wish and enqueues its job. It returns errKeyTaken, and
-// stores nothing, when the idempotency key is taken.
+// stores nothing, when the idempotency key is taken, and errNoBackups where nobody
+// would make the backup.
 func (s *Server) acceptBackup(ctx context.Context, tx pgx.Tx, arg queries.InsertBackupParams) (queries.Backup, error) {
 	row, err := queries.New(tx).InsertBackup(ctx, arg)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -139,6 +143,12 @@ func (s *Server) acceptBackup(ctx context.Context, tx pgx.Tx, arg queries.Insert
 	}
 	if err != nil {
 		return row, fmt.Errorf("insert backup: %w", err)
+	}
+	// Looked at after the key, so that a repeated request gets its answer again.
+	if can, err := jobs.CanBackUp(ctx, tx); err != nil {
+		return row, fmt.Errorf("look for workers: %w", err)
+	} else if !can {
+		return row, errNoBackups
 	}
 	if _, err := s.jobs.InsertTx(ctx, tx, jobs.BackUpDatabaseArgs{BackupID: row.ID}, nil); err != nil {
 		return row, fmt.Errorf("enqueue backup: %w", err)
@@ -178,6 +188,8 @@ type listBackupsOutput struct {
 type backupPage struct {
 	Data       []backup `json:"data"`
 	NextCursor string   `json:"next_cursor,omitzero" doc:"Left out on the last page."`
+	// PruningRefused is why none of them is deleted at the moment.
+	PruningRefused string `json:"pruning_refused,omitzero" doc:"Why no backup is deleted at the moment: the loss alarm is on. Left out otherwise."`
 }
 
 func (s *Server) listBackups(ctx context.Context, in *listBackupsInput) (*listBackupsOutput, error) {
@@ -193,6 +205,11 @@ func (s *Server) listBackups(ctx context.Context, in *listBackupsInput) (*listBa
 	out := &listBackupsOutput{}
 	for _, row := range rows {
 		out.Body.Data = append(out.Body.Data, backupOf(row))
+	}
+	if err := jobs.CheckLosses(ctx, s.db); errors.Is(err, jobs.ErrLosses) {
+		out.Body.PruningRefused = err.Error()
+	} else if err != nil {
+		return nil, err
 	}
 	if next != "" {
 		out.Body.NextCursor = next

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"loanserve/jobs"
 	"loanserve/server"
 )
 
@@ -15,6 +16,14 @@ func TestBackupsOverHTTP(t *testing.T) {
 
 	l := setupLive(t)
 	const path, body = "/v1/backups", `{"kind":"logical"}`
+	// Nobody would make it, so that it is not taken; the key stays free.
+	refused(t, l.call(http.MethodPost, path, body, "Idempotency-Key", "a"), 409, "conflict")
+	l.super(t, `INSERT INTO river.river_queue (name, updated_at) VALUES ($1, now() - interval '31 minutes')`,
+		jobs.QueueOps)
+	refused(t, l.call(http.MethodPost, path, body, "Idempotency-Key", "a"), 409, "conflict")
+	require.Zero(t, l.count(t, `SELECT count(*) FROM backups`))
+	l.super(t, `UPDATE river.river_queue SET updated_at = now() - interval '29 minutes' WHERE name = $1`, jobs.QueueOps)
+
 	w := l.call(http.MethodPost, path, body, "Idempotency-Key", "a")
 	got := answer(t, w, http.StatusAccepted)
 	require.Equal(t, "requested", got["status"])
@@ -43,6 +52,13 @@ func TestBackupsOverHTTP(t *testing.T) {
 	list = answer(t, l.call(http.MethodGet, path+"?limit=1&cursor="+list["next_cursor"].(string), ""), 200)
 	require.Equal(t, "logical", list["data"].([]any)[0].(map[string]any)["kind"])
 	require.NotContains(t, list, "next_cursor")
+
+	require.NotContains(t, list, "pruning_refused")
+	l.super(t, `INSERT INTO integrity_findings
+  (kind, severity, loan_id, subject, details, suggested_action, first_seen_at, last_seen_at)
+VALUES ('loan_missing', 'critical', 7, '', '{}', 'Bring it back.', now(), now())`)
+	list = answer(t, l.call(http.MethodGet, path, ""), 200)
+	require.Contains(t, list["pruning_refused"], "loans are missing")
 
 	refused(t, l.call(http.MethodPost, path, body), 400, "key-missing")
 	refused(t, l.call(http.MethodPost, path, `{"kind":"physical"}`, "Idempotency-Key", "a"), 422, "key-reused")

@@ -101,8 +101,11 @@ func TestBackupCommands(t *testing.T) {
 	sql(t, cluster.URL("postgres"), `CREATE DATABASE again TEMPLATE template0`)
 	got = runWith(t.Context(), env, "restore", "latest", "--kind", "logical", "--into", cluster.URL("again"))
 	require.Equal(t, exitOK, got.code, got.stderr)
-	got = runWith(t.Context(), environment{"DATABASE_URL": cluster.URL("again")}, "migrate", "status")
-	require.Equal(t, exitOK, got.code, got.stderr)
+	restored := environment{"DATABASE_URL": cluster.URL("again")}
+	for _, command := range []string{"migrate up", "migrate status", "check schema", "check integrity"} {
+		got = runWith(t.Context(), restored, strings.Fields(command)...)
+		require.Equal(t, exitOK, got.code, command+": "+got.stdout+got.stderr)
+	}
 }
 
 // A flipped byte is a finding, and one who asks for what is not there is told so.

@@ -43,7 +43,8 @@ func databaseCollectors(db queries.DBTX, log *slog.Logger) []prometheus.Collecto
 	return []prometheus.Collector{
 		jobs.NewQueueCollector(db, log), jobs.NewWaitingCollector(db, log), jobs.NewActivityCollector(db, log),
 		jobs.NewEscrowCollector(db, log), jobs.NewStatementCollector(db, log),
-		jobs.NewSchemaCollector(db, log), jobs.NewIntegrityCollector(db, log), jobs.NewBackupCollector(db, log),
+		jobs.NewSchemaCollector(db, log), jobs.NewIntegrityCollector(db, log),
+		jobs.NewBackupCollector(db, log), jobs.NewWALCollector(db, log),
 	}
 }
 

@@ -67,8 +67,9 @@ type process struct {
 	drifted  bool // It started on a schema that has drifted.
 	registry *prometheus.Registry
 	metrics  *jobs.Metrics
-	api      *server.Server // nil where there is none
-	worker   *jobs.Worker   // nil where there is none
+	api      *server.Server   // nil where there is none
+	worker   *jobs.Worker     // nil where there is none
+	wal      *jobs.WALArchive // nil where it archives none
 
 	apiHTTP, adminHTTP *listener // apiHTTP is nil where there is no API
 	started, stopping  atomic.Bool
@@ -102,6 +103,9 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 	if err := p.startAPI(ctx); err != nil {
 		return nil, err
 	}
+	if err := p.startWALArchive(ctx); err != nil {
+		return nil, err
+	}
 	p.started.Store(true)
 	p.log.LogAttrs(ctx, slog.LevelInfo, "started", p.attrs()...)
 	return p, nil
@@ -121,9 +125,9 @@ func (p *process) attrs() []slog.Attr {
 	return append(attrs, slog.String("admin", p.adminHTTP.url()))
 }
 
-// openDatabase connects and makes sure that the schema is the one this program
-// was built with. Migrating is for an operator to decide, and needs rights that
-// this process does not have.
+// openDatabase connects and makes sure that the program can work on the schema: it is
+// the one that it was built with, or one that the next release has made of it. Migrating
+// is for an operator to decide, and needs rights that this process does not have.
 func (p *process) openDatabase(ctx context.Context) (err error) {
 	p.pool, err = database.Open(ctx, p.databaseURL, database.Options{
 		Role: database.RoleApp, MaxConns: p.poolSize, ApplicationName: "loanserve",
@@ -131,8 +135,13 @@ func (p *process) openDatabase(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := migrations.Check(ctx, p.pool); err != nil {
+	newer, err := migrations.Newer(ctx, p.pool)
+	if err != nil {
 		return fmt.Errorf("check schema: %w", err)
+	}
+	if newer > 0 {
+		p.log.LogAttrs(ctx, slog.LevelWarn, "the database is newer than this program, which goes on working",
+			slog.Int("migrations_unknown", newer))
 	}
 	if p.checkSchema {
 		p.checker = drift.NewChecker(p.pool, p.databaseURL)
@@ -193,6 +202,19 @@ func (p *process) startWorker(ctx context.Context) error {
 		return err
 	}
 	p.worker = worker
+	return nil
+}
+
+// startWALArchive archives the server's WAL, in processes that work no jobs as well.
+func (p *process) startWALArchive(ctx context.Context) error {
+	if p.backups == nil || !p.backups.WAL {
+		return nil
+	}
+	inserter, err := jobs.NewInserter(p.pool, p.metrics, p.log)
+	if err != nil {
+		return err
+	}
+	p.wal = jobs.StartWALArchive(ctx, p.pool, inserter, p.backups, p.metrics, p.log)
 	return nil
 }
 
@@ -277,6 +299,9 @@ func (p *process) stop(ctx context.Context) error {
 		return p.worker.Stop(soft)
 	})
 	err := parts.Wait()
+	if p.wal != nil { // Last, so that it stores what the others did, if there is time.
+		p.wal.Stop()
+	}
 	err = errors.Join(err, p.adminHTTP.stop(soft))
 	if p.pool != nil {
 		p.pool.Close()

@@ -59,6 +59,9 @@ func (b *bench) backups(ctx context.Context, out io.Writer) error {
 			}
 		}
 	}
+	if err := b.besideBackups(ctx, w, filepath.Join(dir, "beside")); err != nil {
+		return err
+	}
 	return w.Flush()
 }
 

@@ -27,6 +27,7 @@ type api struct {
 	binary string
 	url    string // the database's
 	token  string
+	env    []string // more of it, for processes that are started from now on
 }
 
 // startAPI builds the program and makes it a token.
@@ -59,6 +60,7 @@ func (a *api) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+a.url, "LOANSERVE_LOG_LEVEL=error",
 		"LOANSERVE_CLOSE_DAY_AT=off", // Nothing else is to run.
 		"LOANSERVE_TRUSTED_PROXIES=127.0.0.1/32")
+	cmd.Env = append(cmd.Env, a.env...)
 	return cmd
 }
 

@@ -29,9 +29,14 @@ type options struct {
 	profiles string // directory for profiles of the program under load; "" for none
 
 	purgeRows int
+	// pastLoans have been paid for pastPayments months, for whatever looks at all of
+	// the books.
+	pastLoans, pastPayments int
 	// backupMB is the size of the database whose backups are measured.
 	backupMB, backupRounds int
 	analyses               int
+	// walCommits is how many commits are followed into the archive of WAL.
+	walCommits int
 }
 
 func main() {
@@ -43,8 +48,11 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 16, "database clients of the raw posting limit")
 	flag.IntVar(&o.conns, "connections", 64, "HTTP connections")
 	flag.IntVar(&o.purgeRows, "purge-rows", 400_000, "sessions, and login attempts, of which half are purged; 0 for none")
+	flag.IntVar(&o.pastLoans, "past-loans", 0, "loans with a past, to measure a check of all of them; 0 for none")
+	flag.IntVar(&o.pastPayments, "past-payments", 49, "payments of each loan with a past")
 	flag.IntVar(&o.backupMB, "backup-mb", 0, "size of a database to measure backups of; 0 for none")
 	flag.IntVar(&o.backupRounds, "backup-rounds", 3, "rounds of backups, after one that is not counted")
+	flag.IntVar(&o.walCommits, "wal-commits", 0, "commits to follow into the archive of WAL; 0 for none")
 	flag.StringVar(&o.only, "only", "", "measure only pairs whose path has this in its name")
 	flag.IntVar(&o.analyses, "analyses", 10_000, "escrow analyses in each measurement")
 	flag.StringVar(&o.profiles, "profiles", "", "leave CPU and allocation profiles of HTTP intake and of files here")
@@ -92,11 +100,15 @@ func run(ctx context.Context, o options) error {
 	if o.rounds > 0 {
 		table.print(os.Stdout)
 	}
-	return errors.Join(b.purges(ctx, os.Stdout), b.backups(ctx, os.Stdout), b.checkBooks(ctx))
+	if err := errors.Join(b.purges(ctx, os.Stdout), b.storePast(ctx)); err != nil {
+		return err
+	}
+	return errors.Join(b.integrity(ctx, os.Stdout), b.backups(ctx, os.Stdout), b.walDelays(ctx, os.Stdout),
+		b.checkBooks(ctx))
 }
 
 // counted is how many rounds there are, with the one that is not counted. None
-// leaves only the purges.
+// leaves only what has no rounds.
 func (o options) counted() int {
 	if o.rounds == 0 {
 		return 0

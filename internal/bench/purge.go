@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -55,7 +54,7 @@ func (b *bench) purges(ctx context.Context, out io.Writer) error {
 
 	beside, cancel := context.WithCancel(ctx)
 	defer cancel()
-	during := make(chan logins, 1)
+	during := make(chan latencies, 1)
 	go func() { during <- logIns(beside, base) }()
 	took, memory, err := b.purge(ctx, base)
 	cancel()
@@ -71,7 +70,7 @@ func (b *bench) purges(ctx context.Context, out io.Writer) error {
 
 const mebi = 1 << 20
 
-func printPurges(out io.Writer, rows float64, took, raw time.Duration, before, with logins) {
+func printPurges(out io.Writer, rows float64, took, raw time.Duration, before, with latencies) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "path\tper second\tlimit in the same run\tper second\tratio")
 	fmt.Fprintf(w, "sessions and login attempts purged\t%.0f\tone DELETE for each table\t%.0f\t%.2f\n",
@@ -79,7 +78,7 @@ func printPurges(out io.Writer, rows float64, took, raw time.Duration, before, w
 	fmt.Fprintln(w, "\nlogins at a steady rate\tn\tp50\tp99\tp99, ratio to alone")
 	fmt.Fprintf(w, "alone\t%d\t%v\t%v\t\n", len(before.took), before.quantile(50), before.quantile(99))
 	fmt.Fprintf(w, "with the purges\t%d\t%v\t%v\t%.2f\n", len(with.took), with.quantile(50), with.quantile(99),
-		with.quantile(99).Seconds()/before.quantile(99).Seconds())
+		with.ratioTo(before, 99))
 	_ = w.Flush()
 }
 
@@ -212,66 +211,40 @@ func askFor(ctx context.Context, url, token string) error {
 
 // answered sends a request that must be answered with the status.
 func answered(req *http.Request, status int) error {
+	_, err := answer(req, status)
+	return err
+}
+
+// answer is the body of an answer that must have the status.
+func answer(req *http.Request, status int) ([]byte, error) {
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	if err == nil && res.StatusCode != status {
 		err = fmt.Errorf("%s: status %d: %s", req.URL.Path, res.StatusCode, body)
 	}
-	return err
+	return body, err
 }
 
-// logins is how long each of a number of logins took.
-type logins struct {
-	took []time.Duration
-	err  error
-}
-
-func (l logins) quantile(percent int) time.Duration {
-	if len(l.took) == 0 {
-		return 0
+// logIn logs one of the people in whose turn it is.
+func logIn(ctx context.Context, base string, n int) error {
+	body := fmt.Sprintf(`{"name":"bench%d","password":%q}`, n%loginAccounts+1, benchPassword)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/sessions", strings.NewReader(body))
+	if err != nil {
+		return err
 	}
-	sorted := slices.Sorted(slices.Values(l.took))
-	return sorted[(len(sorted)-1)*percent/100].Round(100 * time.Microsecond)
+	req.Header.Set("Content-Type", "application/json")
+	// People do not all come from one address.
+	req.Header.Set("X-Forwarded-For", fmt.Sprintf("198.51.100.%d", n%loginAccounts+1))
+	return answered(req, http.StatusCreated)
 }
 
-// logIns lets people log in at the steady rate until ctx ends. Each begins in
-// its moment, however long those before it take, and is timed from then on.
-func logIns(ctx context.Context, base string) logins {
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	var result logins
-	tick := time.NewTicker(time.Second / loginsPerSecond)
-	defer tick.Stop()
-	for n := 0; ; n++ {
-		select {
-		case <-ctx.Done():
-			all.Wait()
-			return result
-		case <-tick.C:
-		}
-		all.Go(func() {
-			start := time.Now()
-			body := fmt.Sprintf(`{"name":"bench%d","password":%q}`, n%loginAccounts+1, benchPassword)
-			req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, base+"/v1/sessions",
-				strings.NewReader(body))
-			if err == nil {
-				req.Header.Set("Content-Type", "application/json")
-				// People do not all come from one address.
-				req.Header.Set("X-Forwarded-For", fmt.Sprintf("198.51.100.%d", n%loginAccounts+1))
-				err = answered(req, http.StatusCreated)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			result.took = append(result.took, time.Since(start))
-			if err != nil {
-				result.err = err
-			}
-		})
-	}
+// logIns lets people log in at the steady rate until ctx ends.
+func logIns(ctx context.Context, base string) latencies {
+	return atRate(ctx, loginsPerSecond, func(ctx context.Context, n int) error { return logIn(ctx, base, n) })
 }
 
 var residentBytes = regexp.MustCompile(`(?m)^process_resident_memory_bytes (\S+)$`)

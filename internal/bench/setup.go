@@ -158,7 +158,7 @@ WITH property AS (
     escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, last_seq, last_hash, updated_at)
   SELECT 'BENCH-' || n, 'Bench loan ' || n, property.id, 18750000, 35000, 84196,
     15804, '2026-01-01', '2056-01-01', 1, 'scheduled_30_360', 'conventional', 'principal', 'half_up',
-    15, 50000, 0, '2026-02-01', now(), 'bench:board',
+    15, 50000, 0, '2026-02-01', '2026-01-01 12:00Z', 'bench:board',
     sha256(''), 18750000, 0, 0, 0, '2026-02-01', '2026-01-01', 0, decode(repeat('00', 32), 'hex'), now()
   FROM generate_series(1, %d) n, property
   RETURNING *

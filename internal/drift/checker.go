@@ -17,12 +17,12 @@ import (
 )
 
 // ErrUnjudged reports that it is not known what the database should be made of: no
-// expectation is written down for its major version, and none could be made. That is
-// no drift.
+// expectation is written down for its major version, and none could be made, or a newer
+// release has migrated it. That is no drift.
 var ErrUnjudged = errors.New("the schema cannot be judged")
 
-// ErrHistory reports a database that has not exactly this program's migrations. What
-// they make is then not to be expected there.
+// ErrHistory reports a database that lacks migrations of this program, or has others.
+// What they make is then not to be expected there.
 var ErrHistory = errors.New("the migrations are not this program's")
 
 // scratchTimeout bounds what is done to remove a scratch database.
@@ -53,16 +53,20 @@ func NewChecker(db DB, url string) *Checker {
 // Check returns how the database differs from what the migrations make, the worst
 // first, and nothing where it does not.
 //
-// It returns an error that wraps ErrHistory where the database has not exactly this
-// program's migrations, and one that wraps ErrUnjudged where it is not known what they
+// It returns an error that wraps ErrHistory where the database has not this program's
+// migrations, and one that wraps ErrUnjudged where it is not known what they
 // make there.
 func (c *Checker) Check(ctx context.Context) ([]Finding, error) {
-	err := migrations.Check(ctx, c.db)
+	newer, err := migrations.Newer(ctx, c.db)
 	if errors.Is(err, migrations.ErrPending) || errors.Is(err, migrations.ErrHistory) {
 		return nil, fmt.Errorf("%w: %w", ErrHistory, err)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if newer > 0 {
+		return nil, fmt.Errorf("%w: the database has %d migrations that this program does not know; "+
+			"a program that does can judge it", ErrUnjudged, newer)
 	}
 	found, major, err := catalog.Read(ctx, c.db)
 	if err != nil {

@@ -55,6 +55,17 @@ func TestCheckerRefusesAnotherHistory(t *testing.T) {
 	require.ErrorIs(t, err, drift.ErrHistory)
 }
 
+// A database that the next release has migrated is not judged by what this one makes.
+func TestCheckerLeavesANewerSchema(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	_, err := db.Super.Exec(t.Context(),
+		`INSERT INTO schema_migrations (version, name, sha256) VALUES (99999, 'later', 'x')`)
+	require.NoError(t, err)
+	_, err = drift.NewChecker(db.App, db.URL).Check(t.Context())
+	require.ErrorIs(t, err, drift.ErrUnjudged)
+}
+
 // TestScratchIsWhatIsWrittenDown makes the expectation as it is made for a major
 // version of which nothing is written down.
 func TestScratchIsWhatIsWrittenDown(t *testing.T) {

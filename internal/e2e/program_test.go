@@ -47,6 +47,7 @@ func TestProgram(t *testing.T) {
 		"integrity":   testIntegrityCrash,
 		"migrations":  testRefusesPendingMigrations,
 		"drift":       testRefusesDrift,
+		"newer":       testNewerSchema,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -34,6 +34,8 @@ type Options struct {
 	// this package, over postgresql.conf in Dir, which is not read, and over
 	// ALTER SYSTEM.
 	Settings map[string]string
+	// Yields lets other processes of the machine go first, as Yield does.
+	Yields bool
 }
 
 // Cluster is a PostgreSQL server and the databases in it.

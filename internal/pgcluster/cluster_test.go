@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"loanserve/internal/pgcluster"
 )
@@ -34,6 +35,25 @@ func TestStartAndStop(t *testing.T) {
 	require.NoDirExists(t, filepath.Dir(c.Dir()))
 	_, err = pgx.Connect(t.Context(), c.URL("postgres"))
 	require.Error(t, err)
+}
+
+// A session of a server that yields has less priority than this process.
+func TestYields(t *testing.T) {
+	t.Parallel()
+
+	needServer(t)
+	c, err := pgcluster.Start(t.Context(), pgcluster.Options{Yields: true})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Stop()) }()
+	conn, err := pgx.Connect(t.Context(), c.URL("postgres"))
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	priority := func(pid int) int {
+		n, err := unix.Getpriority(unix.PRIO_PROCESS, pid)
+		require.NoError(t, err)
+		return n
+	}
+	require.NotEqual(t, priority(os.Getpid()), priority(int(conn.PgConn().PID())))
 }
 
 func TestStopBreaksConnections(t *testing.T) {

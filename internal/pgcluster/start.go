@@ -133,6 +133,9 @@ func (c *Cluster) run(ctx context.Context, b Binaries, a account, o Options) err
 	if c.server, err = launch(cmd, c.log, c.locks()); err != nil {
 		return fmt.Errorf("run postgres: %w", err)
 	}
+	if o.Yields { // Its children are started later, and take after it.
+		Yield(c.server.process)
+	}
 	return c.awaitReady(ctx)
 }
 

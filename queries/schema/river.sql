@@ -14,9 +14,11 @@ CREATE TABLE river.river_job (
   created_at   timestamptz NOT NULL,
   scheduled_at timestamptz NOT NULL,
   kind         text NOT NULL,
-  queue        text NOT NULL
+  queue        text NOT NULL,
+  args         jsonb NOT NULL
 );
 CREATE TABLE river.river_queue (
-  name      text NOT NULL,
-  paused_at timestamptz
+  name       text NOT NULL,
+  updated_at timestamptz NOT NULL,
+  paused_at  timestamptz
 );
