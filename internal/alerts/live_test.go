@@ -1,6 +1,7 @@
 package alerts_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -35,6 +36,7 @@ func startLive(t *testing.T) *live {
 	t.Helper()
 	programs := programs(t)
 	l := &live{program: buildProgram(t)}
+	l.keepWAL()
 	l.token = l.output("token", "create", "--name", "test", "--scope", "loans:read", "--scope", "housekeeping:run")
 	l.serve = l.start("serve", "127.0.0.1:0", "--listen", "127.0.0.1:0")
 	l.work = l.start("work", "127.0.0.1:0")
@@ -59,6 +61,26 @@ func startLive(t *testing.T) *live {
 	l.prom = prom
 	l.await("up == 1", 2)
 	return l
+}
+
+// slot is the one by which the server keeps WAL for the archive.
+const slot = "loanserve_archive"
+
+// keepWAL has the server keep WAL for an archive that nobody makes, so that there are
+// series of it.
+func (l *live) keepWAL() {
+	l.t.Helper()
+	_, err := l.db.Super.Exec(l.t.Context(), `SELECT pg_create_physical_replication_slot($1, true)`, slot)
+	require.NoError(l.t, err)
+	l.t.Cleanup(func() { l.dropSlot(context.Background()) })
+}
+
+// dropSlot has the server forget it, if it is still there.
+func (l *live) dropSlot(ctx context.Context) {
+	l.t.Helper()
+	_, err := l.db.Super.Exec(ctx, `
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1`, slot)
+	require.NoError(l.t, err)
 }
 
 // await waits until the expression has so many samples.
@@ -147,6 +169,7 @@ func TestLive(t *testing.T) {
 		{"loss", func(t *testing.T, l *live) { t.Helper(); testLoss(t, l, loan.ID) }},
 		{"drift", testDrift},
 		{"discarded job", testDiscardedJob},
+		{"WAL that nobody archives", testWALThatNobodyArchives},
 		{"stopped worker", testStoppedWorker},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.test(t, l) }) {
@@ -323,6 +346,16 @@ VALUES ('{}', 'watch_loans', 2, 2, 'alarm', 'discarded', now()) RETURNING id`).S
 		return err == nil && state == "completed"
 	}
 	require.True(t, eventually(done), "it was worked and is %s", state)
+}
+
+// The server keeps WAL, and no process archives it; then it is told to forget it.
+func testWALThatNobodyArchives(t *testing.T, l *live) {
+	t.Helper()
+	a := l.fires("LoanServeWALNotArchived")
+	require.Equal(t, "page", a.Labels["severity"])
+	require.Nil(t, l.firing("LoanServeWALGap"))
+	l.dropSlot(t.Context())
+	l.resolves("LoanServeWALNotArchived")
 }
 
 // A worker is killed, and another one takes its place.
