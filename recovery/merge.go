@@ -51,6 +51,10 @@ func (s *Salvage) merge(ctx context.Context, tx pgx.Tx, o Origin) (*Plan, error)
 	if p.Empty() {
 		return p, nil
 	}
+	earlier, err := q.CountFaultsOfLoans(ctx, p.loanIDs())
+	if err != nil {
+		return nil, fmt.Errorf("check books: %w", err)
+	}
 	if err := s.write(ctx, tx, p); err != nil {
 		return nil, err
 	}
@@ -58,7 +62,7 @@ func (s *Salvage) merge(ctx context.Context, tx pgx.Tx, o Origin) (*Plan, error)
 	if _, err := tx.Exec(ctx, `SET CONSTRAINTS ALL IMMEDIATE`); err != nil {
 		return nil, fmt.Errorf("check constraints: %w", err)
 	}
-	if err := s.prove(ctx, tx, p); err != nil {
+	if err := s.prove(ctx, tx, p, earlier); err != nil {
 		return nil, err
 	}
 	return p, s.tell(ctx, q, p, o)

@@ -78,8 +78,9 @@ func (l *Loans) condition(column string) string {
 // loansTable is where loans are; rows of other tables hang on one by a foreign key, or
 // by the column that names it.
 const (
-	loansTable = "loans"
-	loanColumn = "loan_id"
+	loansTable    = "loans"
+	loanColumn    = "loan_id"
+	registerTable = "loan_register"
 )
 
 // Select chooses what is to come back: of the named loans, or all that was taken when
@@ -87,7 +88,8 @@ const (
 //
 // A loan comes with the rows that hang on it, directly or by others, and then with
 // those that they name and that were taken too, such as a borrower or a property. What
-// else hangs on such a one is not the loan's, and does not come.
+// else hangs on such a one is not the loan's, and does not come. The register of loans
+// comes whole.
 func (s *Salvage) Select(ctx context.Context, loans Loans) error {
 	for _, name := range s.order {
 		for _, temporary := range []string{gone(name), was(name)} {
@@ -116,6 +118,12 @@ func (s *Salvage) Select(ctx context.Context, loans Loans) error {
 			if err != nil {
 				return fmt.Errorf("select rows of loans in %s: %w", name, err)
 			}
+		}
+	}
+	// An entry of the register says that a loan must be there, and seals the next one.
+	if s.found[registerTable] != nil {
+		if _, err := s.live.Exec(ctx, `UPDATE `+gone(registerTable)+` SET `+selected+` = true`); err != nil {
+			return fmt.Errorf("select entries of the register: %w", err)
 		}
 	}
 	if err := s.spread(ctx, false); err != nil {
