@@ -14,6 +14,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"loanserve/backup/internal/replication"
 )
 
 // PartKind says what a part of the copy is.
@@ -44,47 +46,15 @@ type Sink interface {
 }
 
 // Session is a replication session.
-type Session struct {
-	SystemIdentifier string
-	Timeline         int
-
-	conn *pgconn.PgConn
-}
+type Session struct{ *replication.Session }
 
 // Connect opens a session. What the server refuses is a *pgconn.PgError.
 func Connect(ctx context.Context, config *pgconn.Config) (*Session, error) {
-	config.RuntimeParams = map[string]string{"replication": "true", "application_name": "loanserve backup"}
-	conn, err := pgconn.ConnectConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("connect for replication: %w", err)
-	}
-	s := &Session{conn: conn}
-	rows, err := s.ask(ctx, `IDENTIFY_SYSTEM`)
-	if err == nil && (len(rows) != 1 || len(rows[0]) < 2) {
-		err = errors.New("the server does not say who it is")
-	}
-	if err == nil {
-		s.SystemIdentifier = string(rows[0][0])
-		s.Timeline, err = strconv.Atoi(string(rows[0][1]))
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("identify server: %w", err), conn.Close(ctx))
-	}
-	return s, nil
-}
-
-// Close ends the session.
-func (s *Session) Close(ctx context.Context) { _ = s.conn.Close(ctx) }
-
-func (s *Session) ask(ctx context.Context, command string) ([][][]byte, error) {
-	results, err := s.conn.Exec(ctx, command).ReadAll()
+	s, err := replication.Connect(ctx, config, "loanserve backup")
 	if err != nil {
 		return nil, err
 	}
-	if len(results) == 0 {
-		return nil, nil
-	}
-	return results[0].Rows, results[0].Err
+	return &Session{s}, nil
 }
 
 // Copy copies the server, with the WAL from the beginning to the end of the copy,
@@ -93,7 +63,7 @@ func (s *Session) Copy(ctx context.Context, label string, sink Sink) (start, end
 	// The slot keeps the WAL of a busy server until the copy has it, and goes with
 	// the session. Where there is none to be had the copy may have to be repeated.
 	slot := "loanserve_backup_" + strings.ToLower(rand.Text())
-	_, err = s.ask(ctx, `CREATE_REPLICATION_SLOT `+slot+` TEMPORARY PHYSICAL (RESERVE_WAL)`)
+	_, err = s.Ask(ctx, `CREATE_REPLICATION_SLOT `+slot+` TEMPORARY PHYSICAL (RESERVE_WAL)`)
 	if refusal, ok := errors.AsType[*pgconn.PgError](err); err != nil && !ok {
 		return "", "", fmt.Errorf("reserve WAL: %w", err)
 	} else if ok && refusal.Severity == "FATAL" {
@@ -126,13 +96,13 @@ func (s *Session) copy(ctx context.Context, label string, sink Sink, zstd bool) 
 	if zstd {
 		command += `, COMPRESSION 'zstd', COMPRESSION_DETAIL 'level=3'`
 	}
-	s.conn.Frontend().Send(&pgproto3.Query{String: command + `)`})
-	if err := s.conn.Frontend().Flush(); err != nil {
+	s.Conn.Frontend().Send(&pgproto3.Query{String: command + `)`})
+	if err := s.Conn.Frontend().Flush(); err != nil {
 		return "", "", fmt.Errorf("ask for the copy: %w", err)
 	}
 	r := &reception{sink: sink, zstd: zstd}
 	for {
-		message, err := s.conn.ReceiveMessage(ctx)
+		message, err := s.Conn.ReceiveMessage(ctx)
 		if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && r.failed == nil {
 			r.failed = fmt.Errorf("copy the server: %w", refusal)
 			continue // Until it is ready again.
