@@ -14,7 +14,7 @@ import (
 func (d damage) refuses(t *testing.T, s *recovery.Salvage, kind recovery.ConflictKind, table, what string) recovery.Conflict {
 	t.Helper()
 	before := rows(t, d.live.Super)
-	plan, err := s.Merge(t.Context(), d.origin())
+	plan, err := s.Merge(t.Context())
 	require.ErrorIs(t, err, recovery.ErrConflicts)
 	require.Equal(t, before, rows(t, d.live.Super))
 	for _, c := range plan.Conflicts {

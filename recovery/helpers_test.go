@@ -104,6 +104,7 @@ func (d damage) open(t *testing.T, list string) *recovery.Salvage {
 	s, err := recovery.Open(t.Context(), d.live.URL)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	s.Origin = recovery.Origin{Actor: "operator", ActorName: "the test", XIDs: []string{d.xid}}
 	require.NoError(t, s.Collect(t.Context(), d.before.URL, d.after.URL, nil))
 	d.choose(t, s, list)
 	return s
@@ -120,14 +121,10 @@ func (d damage) choose(t *testing.T, s *recovery.Salvage, list string) {
 	require.NoError(t, s.Select(t.Context(), chosen))
 }
 
-func (d damage) origin() recovery.Origin {
-	return recovery.Origin{Actor: "operator", ActorName: "the test", XIDs: []string{d.xid}}
-}
-
 // merge puts back, and returns what was done.
 func (d damage) merge(t *testing.T, s *recovery.Salvage) *recovery.Plan {
 	t.Helper()
-	plan, err := s.Merge(t.Context(), d.origin())
+	plan, err := s.Merge(t.Context())
 	require.NoError(t, err)
 	return plan
 }

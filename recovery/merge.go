@@ -13,13 +13,6 @@ import (
 	"loanserve/queries"
 )
 
-// Origin says who brings back what, for the audit trail.
-type Origin struct {
-	Actor, ActorName string
-	// XIDs are the transactions that took it.
-	XIDs []string
-}
-
 // ErrConflicts is returned where something stands in the way. Nothing was changed.
 var ErrConflicts = errors.New("what was written since stands in the way; nothing was changed")
 
@@ -27,16 +20,16 @@ var ErrConflicts = errors.New("what was written since stands in the way; nothing
 // Foreign keys are checked and guards stay on. Before it commits every row is compared
 // with the image, and the books of the loans are checked; whatever is not as it has to
 // be takes all of it back. The image before must be up still.
-func (s *Salvage) Merge(ctx context.Context, o Origin) (*Plan, error) {
+func (s *Salvage) Merge(ctx context.Context) (*Plan, error) {
 	var done *Plan
 	err := pgx.BeginFunc(ctx, s.live, func(tx pgx.Tx) (err error) {
-		done, err = s.merge(ctx, tx, o)
+		done, err = s.merge(ctx, tx)
 		return err
 	})
 	return done, err
 }
 
-func (s *Salvage) merge(ctx context.Context, tx pgx.Tx, o Origin) (*Plan, error) {
+func (s *Salvage) merge(ctx context.Context, tx pgx.Tx) (*Plan, error) {
 	q := queries.New(tx)
 	if err := q.LockRecovery(ctx); err != nil {
 		return nil, fmt.Errorf("wait for other recoveries: %w", err)
@@ -65,7 +58,7 @@ func (s *Salvage) merge(ctx context.Context, tx pgx.Tx, o Origin) (*Plan, error)
 	if err := s.prove(ctx, tx, p, earlier); err != nil {
 		return nil, err
 	}
-	return p, s.tell(ctx, q, p, o)
+	return p, s.tell(ctx, q, p)
 }
 
 // write inserts, sets back and moves sequences on.
@@ -166,7 +159,7 @@ func (s *Salvage) insertOrder(ctx context.Context, tx pgx.Tx, p *Plan) ([]string
 }
 
 // tell writes to the audit trail who brought back what.
-func (s *Salvage) tell(ctx context.Context, q *queries.Queries, p *Plan, o Origin) error {
+func (s *Salvage) tell(ctx context.Context, q *queries.Queries, p *Plan) error {
 	rows := map[string]map[string]int64{}
 	for _, t := range p.Tables {
 		if t.Insert > 0 || t.SetBack > 0 {
@@ -174,13 +167,13 @@ func (s *Salvage) tell(ctx context.Context, q *queries.Queries, p *Plan, o Origi
 		}
 	}
 	details, err := json.Marshal(map[string]any{
-		"xids": o.XIDs, "loans": s.loans.String(), "loan_ids": p.loanIDs(), "rows": rows,
+		"xids": s.Origin.XIDs, "loans": s.loans.String(), "loan_ids": p.loanIDs(), "rows": rows,
 	})
 	if err != nil {
 		return fmt.Errorf("write details of event: %w", err)
 	}
 	err = q.InsertAuthEvent(ctx, queries.InsertAuthEventParams{
-		Kind: "rows_recovered", Actor: o.Actor, ActorName: o.ActorName, ActorUserID: nil,
+		Kind: "rows_recovered", Actor: s.Origin.Actor, ActorName: s.Origin.ActorName, ActorUserID: nil,
 		Target: nil, TargetName: nil, TargetUserID: nil, Ip: nil, RequestID: nil, Details: details,
 	})
 	if err != nil {

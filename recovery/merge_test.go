@@ -51,6 +51,14 @@ WHERE kind = 'rows_recovered' AND actor_name = 'the test'`))
 	require.True(t, d.merge(t, again).Empty())
 	require.Equal(t, got, rows(t, d.live.Super))
 	require.Equal(t, 1, one[int](t, d.live.Super, `SELECT count(*) FROM auth_events WHERE kind = 'rows_recovered'`))
+	require.NotNil(t, plan.RecoveredAt)
+
+	// Nor when a loan that is back has gone on since.
+	exec(t, d.live.App, `UPDATE loans SET status = 'archived' WHERE id = $1`, all[0].ID)
+	plan, err = d.open(t, "").Plan(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, plan.Conflicts)
+	require.NotNil(t, plan.RecoveredAt)
 }
 
 // TestNamedLoansComeAlone brings one of three lost loans back by its number, then

@@ -2,11 +2,14 @@ package recovery
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"loanserve/queries"
 )
 
 // Plan is what a merge would do, and what stands in its way.
@@ -110,7 +113,31 @@ func (s *Salvage) plan(ctx context.Context, q querier) (*Plan, error) {
 			return nil, fmt.Errorf("list loans: %w", err)
 		}
 	}
-	return p, nil
+	return p, s.forgive(ctx, q, p)
+}
+
+// forgive takes what stands in the way for what was written since, where nothing is
+// left to insert and the same was brought back before.
+func (s *Salvage) forgive(ctx context.Context, q querier, p *Plan) error {
+	written := func(c Conflict) bool { return c.Kind == ConflictAlive || c.Kind == ConflictChanged }
+	if !p.Empty() || slices.ContainsFunc(p.Conflicts, func(c Conflict) bool { return !written(c) }) {
+		return nil
+	}
+	xids, err := json.Marshal(s.Origin.XIDs)
+	if err != nil {
+		return fmt.Errorf("write transactions: %w", err)
+	}
+	times, err := queries.New(q).ListRecoveries(ctx, queries.ListRecoveriesParams{
+		Xids: xids, Loans: s.loans.String(), RowLimit: 1,
+	})
+	if err != nil {
+		return fmt.Errorf("look for earlier recoveries: %w", err)
+	}
+	if len(times) > 0 {
+		at := times[0].UTC()
+		p.RecoveredAt, p.Conflicts = &at, []Conflict{}
+	}
+	return nil
 }
 
 // insertable says whether the table is there with its key.

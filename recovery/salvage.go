@@ -9,9 +9,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// Origin says who brings back what, for the audit trail.
+type Origin struct {
+	Actor, ActorName string
+	// XIDs are the transactions that took it.
+	XIDs []string
+}
+
 // Salvage is what transactions took, in temporary tables of a session of the database
 // at work: there it can be compared with what is there now. It goes with the session.
 type Salvage struct {
+	Origin Origin
 	// DeletedOnly leaves rows as they are that the transaction changed.
 	DeletedOnly bool
 

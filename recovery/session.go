@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"loanserve/backup"
+	"loanserve/queries"
 )
 
 // ownerRole owns every table: who inserts with its rights needs no guard switched off.
@@ -45,10 +46,7 @@ func connectLive(ctx context.Context, url string) (*pgx.Conn, error) {
 }
 
 // querier is a session, or a transaction in it.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
+type querier = queries.DBTX
 
 // query collects the rows of a query.
 func query[T any](ctx context.Context, q querier, row func(pgx.CollectableRow) (T, error), sql string, args ...any,
