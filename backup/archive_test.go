@@ -100,6 +100,12 @@ func (a *archiver) catchUp(t *testing.T) {
 func (a *archiver) stop(t *testing.T) error {
 	t.Helper()
 	a.cancel()
+	return a.wait(t)
+}
+
+// wait returns why the archive has ended.
+func (a *archiver) wait(t *testing.T) error {
+	t.Helper()
 	select {
 	case err := <-a.ended:
 		return err

@@ -201,7 +201,7 @@ func sweep(ctx context.Context, s store.Store, before time.Time) (removed int, e
 	if err != nil {
 		return removed, fmt.Errorf("sweep store: %w", err)
 	}
-	list, err := s.List(ctx, "")
+	list, err := s.List(ctx, idPrefix)
 	if err != nil {
 		return removed, err
 	}

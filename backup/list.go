@@ -29,7 +29,7 @@ func (e *Entry) Verified() bool { return e.Verification != nil && e.Verification
 // List returns the backups in a store, the oldest first. What has no manifest is
 // no backup.
 func List(ctx context.Context, s store.Store) ([]Entry, error) {
-	objects, err := s.List(ctx, "")
+	objects, err := s.List(ctx, idPrefix)
 	if err != nil {
 		return nil, err
 	}

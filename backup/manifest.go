@@ -167,7 +167,12 @@ func (m *Manifest) object(role string) (Object, error) {
 	return Object{}, &BrokenError{What: fmt.Sprintf("the manifest names no %s", role)}
 }
 
-const idTime = "20060102T150405Z"
+const (
+	idTime = "20060102T150405Z"
+	// idPrefix is what the names of this millennium's backups begin with, and none of
+	// the many pieces of WAL beside them.
+	idPrefix = "2"
+)
 
 // newID names a backup by the moment it began, so that names sort by age. The
 // random part keeps two that begin in the same second apart.

@@ -236,7 +236,7 @@ func (o *RestoreOptions) recoverFrom(ctx context.Context, m *Manifest, p Point, 
 func (p Point) settings(timeline int) map[string]string {
 	s := map[string]string{
 		"restore_command": "false", "hot_standby": "off", "lc_messages": "C", "recovery_target_action": "promote",
-		"recovery_target_timeline": strconv.Itoa(timeline),
+		"recovery_target_timeline":  strconv.Itoa(timeline),
 		"recovery_target_inclusive": strconv.FormatBool(!p.Before), "recovery_min_apply_delay": "0",
 		"archive_cleanup_command": "", "recovery_end_command": "",
 	}

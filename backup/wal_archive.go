@@ -128,6 +128,9 @@ func archiveOnce(ctx context.Context, o ArchiveOptions, removed bool) error {
 	if err := a.readPath(ctx); err != nil {
 		return stageError(StageConnect, err)
 	}
+	if err := a.putHistory(ctx, session.Timeline); err != nil {
+		return err
+	}
 	from, err := a.resume(ctx, slot)
 	if err != nil {
 		return err

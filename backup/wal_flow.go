@@ -35,14 +35,22 @@ type flow struct {
 	stored, received replication.LSN
 	serverEnd        replication.LSN
 	// data is what follows what is stored or being stored, since when.
-	data  []byte
-	since time.Time
-	// storing is the piece under way, if there is one, and since when its WAL waits.
-	storing      bool
-	storingSince time.Time
-	done         chan put
-	hurry        bool // Store what there is at once.
-	statusAt     time.Time
+	data    []byte
+	since   time.Time
+	storing bool // A piece is under way.
+	done    chan put
+	hurry   bool // Store what there is at once.
+
+	statusAt time.Time // when the server was last told how far we are
+	asked    time.Time // when it was asked what has not been answered
+	answered time.Time // when it was asked what it answered last
+	marks    []mark
+}
+
+// mark is a moment up to which all WAL ends before a place.
+type mark struct {
+	through time.Time
+	at      replication.LSN
 }
 
 // put is what became of a piece.
@@ -132,33 +140,44 @@ func (f *flow) run(ctx context.Context, messages <-chan received) error {
 
 // take keeps what has come.
 func (f *flow) take(m walstream.Message) error {
-	now := time.Now()
 	if len(m.Data) > 0 {
 		if m.Start != f.received {
 			return fmt.Errorf("the server sent WAL of %s where %s was next", m.Start, f.received)
 		}
 		if len(f.data) == 0 {
-			f.since = now
+			f.since = time.Now()
 		}
 		f.data = append(f.data, m.Data...)
 		f.received += replication.LSN(len(m.Data))
 	}
 	f.serverEnd = max(f.serverEnd, m.End, f.received)
 	f.hurry = f.hurry || m.Urgent
-	f.cover(now)
+	if len(m.Data) == 0 && !m.Urgent {
+		f.answer()
+	}
 	return nil
 }
 
-// cover tells since when WAL is not in the store: a server whose WAL we have all
-// of has no more at this moment.
-func (f *flow) cover(now time.Time) {
-	switch {
-	case f.storing:
-		f.a.Observer.Covered(f.storingSince)
-	case len(f.data) > 0:
-		f.a.Observer.Covered(f.since)
-	case f.stored == f.serverEnd:
-		f.a.Observer.Covered(now)
+// answer takes the answer to a question. The server answers first, and then looks
+// for what it has to send: so what it had when it was asked has come by its next
+// answer.
+func (f *flow) answer() {
+	if !f.answered.IsZero() && f.serverEnd == f.received {
+		f.marks = append(f.marks, mark{through: f.answered, at: f.received})
+	}
+	f.answered, f.asked = f.asked, time.Time{}
+	f.cover()
+}
+
+// cover tells up to which moment all WAL is in the store.
+func (f *flow) cover() {
+	reached := 0
+	for reached < len(f.marks) && f.marks[reached].at <= f.stored {
+		reached++
+	}
+	if reached > 0 {
+		f.a.Observer.Covered(f.marks[reached-1].through)
+		f.marks = append(f.marks[:0], f.marks[reached:]...)
 	}
 }
 
@@ -180,7 +199,7 @@ func (f *flow) begin(ctx context.Context) {
 	}
 	content := bytes.Clone(f.data[:size])
 	f.data = append(f.data[:0], f.data[size:]...)
-	f.storing, f.storingSince = true, f.since
+	f.storing = true
 	f.since = time.Now()
 	if len(f.data) == 0 {
 		f.hurry = false
@@ -222,16 +241,21 @@ func (f *flow) finish(p put) error {
 	f.stored = f.received - replication.LSN(len(f.data))
 	f.statusAt = time.Time{}
 	f.a.Observer.Stored(p.piece)
-	f.cover(time.Now())
+	f.cover()
 	return nil
 }
 
-// tell tells the server how far we are, when it is time.
+// tell tells the server how far we are, when it is time, and asks it how far it is
+// unless it has not answered yet.
 func (f *flow) tell(atEnd bool) error {
 	now := time.Now()
-	if atEnd || now.Sub(f.statusAt) < statusEvery {
+	if atEnd || now.Sub(f.statusAt) < min(statusEvery, f.a.Interval) {
 		return nil
 	}
+	ask := f.asked.IsZero()
+	if ask {
+		f.asked = now
+	}
 	f.statusAt = now
-	return f.stream.Confirm(f.stored, f.received, now)
+	return f.stream.Confirm(f.stored, f.received, now, ask)
 }

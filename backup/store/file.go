@@ -154,7 +154,7 @@ func (d *dir) Stat(_ context.Context, name string) (Object, error) {
 // List implements Store.
 func (d *dir) List(ctx context.Context, prefix string) ([]Object, error) {
 	var list []Object
-	err := d.walk(ctx, func(path, name string, info fs.FileInfo) error {
+	err := d.walk(ctx, prefix, func(path, name string, info fs.FileInfo) error {
 		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(filepath.Base(path), partial) {
 			list = append(list, Object{Name: name, Bytes: info.Size(), StoredAt: info.ModTime().UTC()})
 		}
@@ -164,14 +164,23 @@ func (d *dir) List(ctx context.Context, prefix string) ([]Object, error) {
 	return list, err
 }
 
-// walk visits the files. One that goes meanwhile is not there.
-func (d *dir) walk(ctx context.Context, visit func(path, name string, info fs.FileInfo) error) error {
+// walk visits the files in directories that names with the prefix may be in. One
+// that goes meanwhile is not there.
+func (d *dir) walk(ctx context.Context, prefix string, visit func(path, name string, info fs.FileInfo) error) error {
 	err := filepath.WalkDir(d.root, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		if err != nil || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
+		}
+		name, err := filepath.Rel(d.root, path)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		if entry.IsDir() && name != "." && !strings.HasPrefix(prefix, name+"/") && !strings.HasPrefix(name+"/", prefix) {
+			return fs.SkipDir
 		}
 		if !entry.Type().IsRegular() {
 			return nil
@@ -183,11 +192,7 @@ func (d *dir) walk(ctx context.Context, visit func(path, name string, info fs.Fi
 		if err != nil {
 			return err
 		}
-		name, err := filepath.Rel(d.root, path)
-		if err != nil {
-			return err
-		}
-		return visit(path, filepath.ToSlash(name), info)
+		return visit(path, name, info)
 	})
 	if err != nil {
 		return fmt.Errorf("list %s: %w", d.root, err)
@@ -213,7 +218,7 @@ func (d *dir) Delete(_ context.Context, name string) error {
 
 // Sweep implements Store.
 func (d *dir) Sweep(ctx context.Context, before time.Time) (removed int, err error) {
-	err = d.walk(ctx, func(path, _ string, info fs.FileInfo) error {
+	err = d.walk(ctx, "", func(path, _ string, info fs.FileInfo) error {
 		if !strings.HasPrefix(filepath.Base(path), partial) || !info.ModTime().Before(before) {
 			return nil
 		}

@@ -138,15 +138,19 @@ func parse(raw []byte) (Message, error) {
 // epoch is when the server's clock begins.
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Confirm tells the server up to where WAL is stored, so that it need not keep it,
-// and asks it how far it is.
-func (st *Stream) Confirm(stored, received replication.LSN, now time.Time) error {
+// Confirm tells the server up to where WAL is stored, so that it need not keep it.
+// Asked, it answers with a message that is not urgent.
+func (st *Stream) Confirm(stored, received replication.LSN, now time.Time, ask bool) error {
 	status := []byte{'r'}
 	for _, place := range []replication.LSN{max(received, stored), stored, 0} { // Written, flushed, applied.
 		status = binary.BigEndian.AppendUint64(status, uint64(place))
 	}
 	status = binary.BigEndian.AppendUint64(status, uint64(now.Sub(epoch).Microseconds()))
-	status = append(status, 1) // Answer at once.
+	question := byte(0)
+	if ask {
+		question = 1
+	}
+	status = append(status, question)
 	st.s.Conn.Frontend().Send(&pgproto3.CopyData{Data: status})
 	if err := st.s.Conn.Frontend().Flush(); err != nil {
 		return fmt.Errorf("confirm WAL: %w", err)

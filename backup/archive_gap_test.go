@@ -1,0 +1,96 @@
+package backup_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"loanserve/backup"
+)
+
+// One process archives at a time, and when it ends another one goes on where it was.
+func TestOneArchives(t *testing.T) {
+	t.Parallel()
+	src := startSource(t, backup.Physical)
+	s, _ := folder(t)
+	exec(t, src.url, diary)
+	first := startArchive(t, src.url, s)
+	first.await(t, func() bool { return len(first.starts) > 0 })
+	create(t, src, s, backup.Physical)
+	write(t, src.url, "a")
+	first.catchUp(t)
+	require.ErrorIs(t, backup.ArchiveWAL(t.Context(), first.o), backup.ErrArchived)
+
+	write(t, src.url, "b")
+	require.ErrorIs(t, first.stop(t), context.Canceled)
+	write(t, src.url, "c")
+	second := startArchive(t, src.url, s)
+	second.await(t, func() bool { return len(second.starts) > 0 })
+	require.False(t, second.starts[0].New)
+	require.Equal(t, first.pieces[len(first.pieces)-1].To, second.starts[0].LSN)
+	second.catchUp(t)
+	require.Empty(t, second.gaps)
+	second.stop(t) //nolint:errcheck // It was told to end.
+	require.Equal(t, "a,b,c", at(t, verifyOptions(s).RestoreOptions, backup.Point{Latest: true}))
+}
+
+// Without its slot the archive goes on as long as the server still has what is next.
+// What it has removed is noticed and said, and nothing is restored across it.
+func TestGapInTheArchive(t *testing.T) {
+	t.Parallel()
+	src := startSource(t, backup.Physical)
+	s, _ := folder(t)
+	exec(t, src.url, diary)
+	first := startArchive(t, src.url, s)
+	first.await(t, func() bool { return len(first.starts) > 0 })
+	create(t, src, s, backup.Physical)
+	write(t, src.url, "a")
+	first.catchUp(t)
+	first.stop(t) //nolint:errcheck // It was told to end.
+	dropSlot(t, src.url)
+	write(t, src.url, "b")
+	reached := one[time.Time](t, src.url, `SELECT clock_timestamp()`)
+	write(t, src.url, "c")
+	second := startArchive(t, src.url, s)
+	second.catchUp(t)
+	require.Empty(t, second.gaps)
+	second.stop(t) //nolint:errcheck // It was told to end.
+
+	dropSlot(t, src.url)
+	lost := write(t, src.url, "lost")
+	for range 3 {
+		exec(t, src.url, `SELECT pg_switch_wal()`)
+		write(t, src.url, "lost as well")
+		exec(t, src.url, `CHECKPOINT`)
+	}
+	third := startArchive(t, src.url, s)
+	third.catchUp(t)
+	require.Len(t, third.gaps, 1)
+	require.Equal(t, second.pieces[len(second.pieces)-1].To, third.gaps[0].From)
+	require.Equal(t, third.starts[len(third.starts)-1].LSN, third.gaps[0].To)
+
+	o := verifyOptions(s).RestoreOptions
+	for _, p := range []backup.Point{{Latest: true}, {XID: lost}, {Time: time.Now()}} {
+		dir := scratch(t, "gap")
+		_, err := backup.RestorePoint(t.Context(), o, p, dir)
+		gap := new(*backup.GapError)
+		require.ErrorAs(t, err, gap, "%v", p)
+		require.Equal(t, third.gaps[0].From, (*gap).Gap.From)
+		require.Equal(t, third.gaps[0].To, (*gap).Gap.To)
+		require.NoFileExists(t, dir+"/global/pg_control")
+	}
+	require.Equal(t, "a,b", at(t, o, backup.Point{Time: reached}), "up to the gap everything is reached")
+
+	create(t, src, s, backup.Physical)
+	write(t, src.url, "after")
+	third.catchUp(t)
+	third.stop(t) //nolint:errcheck // It was told to end.
+	require.Equal(t, one[string](t, src.url, lines), at(t, o, backup.Point{Latest: true}))
+}
+
+func dropSlot(t *testing.T, url string) {
+	t.Helper()
+	exec(t, url, `SELECT pg_drop_replication_slot($1)`, backup.ArchiveSlot)
+}
