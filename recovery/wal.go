@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -30,37 +31,49 @@ func readWAL(ctx context.Context, dir string, major int, w *watched) ([]Taking, 
 	if err != nil {
 		return nil, fmt.Errorf("list WAL: %w", err)
 	}
-	const timelineDigits = 8
-	r := &walReader{watched: w, open: map[uint32]*Taking{}}
-	last := ""
+	var files []string
 	for _, e := range entries { // They are sorted by name.
-		if !walName.MatchString(e.Name()) || e.Name()[:timelineDigits] == last {
-			continue
-		}
-		last = e.Name()[:timelineDigits]
-		cmd := program.Client(ctx, "pg_waldump", "--rmgr=Heap", "--rmgr=Transaction", filepath.Join(dir, e.Name()))
-		cmd.Env = append(cmd.Env, "TZ=UTC")
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		out, err := cmd.StdoutPipe()
-		if err == nil {
-			err = cmd.Start()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("run pg_waldump: %w", err)
-		}
-		err = r.read(out)
-		ended := cmd.Wait()
-		// It goes on until it finds no record: that is how it ends, and the end of the
-		// WAL is not otherwise marked. What was fetched was compared with its checksums.
-		if ended != nil && !strings.Contains(said.String(), "error in WAL record") && err == nil {
-			err = fmt.Errorf("%w: %s", ended, strings.TrimSpace(said.String()))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read WAL: %w", err)
+		if walName.MatchString(e.Name()) {
+			files = append(files, e.Name())
 		}
 	}
+	r := &walReader{watched: w, open: map[uint32]*Taking{}}
+	const timelineDigits = 8
+	for len(files) > 0 {
+		n := 1
+		for n < len(files) && files[n][:timelineDigits] == files[0][:timelineDigits] {
+			n++
+		}
+		cmd := program.Client(ctx, "pg_waldump", "--rmgr=Heap", "--rmgr=Transaction",
+			filepath.Join(dir, files[0]), files[n-1])
+		if err := r.run(cmd); err != nil {
+			return nil, fmt.Errorf("read WAL: %w", err)
+		}
+		files = files[n:]
+	}
 	return r.done, nil
+}
+
+// run reads what pg_waldump says. It goes on until it finds no record, which is how it
+// ends: the end of the WAL is not marked otherwise. What was fetched was compared with
+// its checksums.
+func (r *walReader) run(cmd *exec.Cmd) error {
+	cmd.Env = append(cmd.Env, "TZ=UTC")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return fmt.Errorf("run pg_waldump: %w", err)
+	}
+	err = r.read(out)
+	ended := cmd.Wait()
+	if ended != nil && !strings.Contains(said.String(), "error in WAL record") && err == nil {
+		err = fmt.Errorf("%w: %s", ended, strings.TrimSpace(said.String()))
+	}
+	return err
 }
 
 // walReader gathers deletions by transaction, in the words of pg_waldump.
