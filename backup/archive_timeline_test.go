@@ -29,7 +29,8 @@ func TestArchiveAfterFailover(t *testing.T) {
 	standby := startStandby(t, src, m, verifyOptions(s).RestoreOptions)
 	write(t, src.url, "b")
 	end := one[string](t, src.url, `SELECT pg_current_wal_flush_lsn()::text`)
-	for !one[bool](t, standby, `SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false)`, end) { //nolint:revive // It waits.
+	for replayed := false; !replayed; {
+		replayed = one[bool](t, standby, `SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false)`, end)
 	}
 	src.pool.Close()
 	require.NoError(t, src.cluster.Stop())

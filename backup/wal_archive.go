@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -172,7 +173,6 @@ func (a *archive) slot(ctx context.Context) (walstream.Slot, error) {
 
 // readPath reads the timelines that the server has come through.
 func (a *archive) readPath(ctx context.Context) error {
-	const forever = ^replication.LSN(0)
 	own := walstream.Switch{Timeline: a.session.Timeline, End: forever}
 	if own.Timeline == 1 {
 		a.path = []walstream.Switch{own}
@@ -202,8 +202,7 @@ func (a *archive) at(l replication.LSN) position {
 // resume returns where the archive goes on: where the store's ends on the newest of
 // the server's timelines that it knows, and in a new archive where the slot begins.
 func (a *archive) resume(ctx context.Context, slot walstream.Slot) (position, error) {
-	for i := len(a.path) - 1; i >= 0; i-- {
-		s := a.path[i]
+	for i, s := range slices.Backward(a.path) {
 		end, err := a.end(ctx, s.Timeline, slot.Restart)
 		if err != nil {
 			return position{}, stageError(StageStore, err)
@@ -308,14 +307,14 @@ func (a *archive) follow(ctx context.Context, from position) error {
 		if err != nil {
 			return err
 		}
-		if from, err = a.next(ctx, position{timeline: from.timeline, at: end}); err != nil {
+		if from, err = a.next(position{timeline: from.timeline, at: end}); err != nil {
 			return err
 		}
 	}
 }
 
 // next returns where the timeline begins that followed one which has ended.
-func (a *archive) next(ctx context.Context, ended position) (position, error) {
+func (a *archive) next(ended position) (position, error) {
 	for i, s := range a.path {
 		if s.Timeline == ended.timeline && i+1 < len(a.path) {
 			return position{timeline: a.path[i+1].Timeline, at: s.End}, nil
@@ -342,11 +341,11 @@ func (a *archive) putHistory(ctx context.Context, timeline int) error {
 	if err != nil {
 		return stageError(StageStore, fmt.Errorf("list histories: %w", err))
 	}
-	for _, o := range known {
-		if o.Name != name {
-			return stageError(StageStore, fmt.Errorf(
-				"another server has archived a timeline %d of its own here: archive this one into another store", timeline))
-		}
+	if slices.ContainsFunc(known, func(o store.Object) bool { return o.Name != name }) {
+		return stageError(StageStore, fmt.Errorf(
+			"another server has archived a timeline %d of its own here: archive this one into another store", timeline))
+	}
+	if len(known) > 0 {
 		return nil
 	}
 	return stageError(StageStore, a.Store.Put(ctx, name, bytes.NewReader(text), int64(len(text))))

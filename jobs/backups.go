@@ -53,6 +53,10 @@ type Backups struct {
 	Kinds []backup.Kind
 	Zone  *time.Location
 	At    localday.Hour
+	// WAL has the process archive the server's WAL, each at most so long after it was
+	// written.
+	WAL         bool
+	WALInterval time.Duration
 }
 
 // opsOpts are the options of a job that works with backups.

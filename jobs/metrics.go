@@ -77,6 +77,7 @@ type Metrics struct {
 	watch    watchMetrics
 
 	backupFailures *prometheus.CounterVec
+	wal            walMetrics
 }
 
 // NewMetrics registers the job metrics.
@@ -120,7 +121,7 @@ func NewMetrics(reg prometheus.Registerer, log *slog.Logger) *Metrics {
 		}, []string{"outcome"}),
 	}
 	m.purges, m.watch = newPurgeMetrics(reg), newWatchMetrics(reg)
-	m.backupFailures = newBackupFailures(reg)
+	m.backupFailures, m.wal = newBackupFailures(reg), newWALMetrics(reg)
 	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.closed, m.rescued, m.analyzed)
 	m.create()
 	return m

@@ -120,3 +120,20 @@ LEFT JOIN LATERAL (
   WHERE b.kind = k.kind AND b.started_at IS NOT NULL AND b.status = 'verified' ORDER BY b.started_at DESC LIMIT 1
 ) proven ON true
 ORDER BY k.kind LIMIT 10;
+
+-- GetArchiveSlot returns the state of a replication slot: whether somebody archives by
+-- it, whether the server has given it up, and how many bytes of WAL it keeps for it.
+-- It returns no row where there is no such slot.
+--
+-- name: GetArchiveSlot :one
+SELECT s.active::bool AS active, coalesce(s.wal_status = 'lost' OR s.restart_lsn IS NULL, true)::bool AS lost,
+  coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END,
+    s.restart_lsn), 0)::bigint AS kept_bytes
+FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = @slot_name::text;
+
+-- CountOpenLosses returns how many open findings say that loans were lost, or that
+-- nobody can tell any more.
+--
+-- name: CountOpenLosses :one
+SELECT count(*) FROM integrity_findings
+WHERE resolved_at IS NULL AND kind IN ('loan_missing', 'register_broken', 'register_cut');

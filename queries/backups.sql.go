@@ -37,6 +37,20 @@ func (q *Queries) CountImbalanceCents(ctx context.Context) (int64, error) {
 	return cents, err
 }
 
+const countOpenLosses = `-- name: CountOpenLosses :one
+SELECT count(*) FROM integrity_findings
+WHERE resolved_at IS NULL AND kind IN ('loan_missing', 'register_broken', 'register_cut')
+`
+
+// CountOpenLosses returns how many open findings say that loans were lost, or that
+// nobody can tell any more.
+func (q *Queries) CountOpenLosses(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, countOpenLosses)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countUnreconciledLoans = `-- name: CountUnreconciledLoans :one
 SELECT count(*) FROM unreconciled_loans
 `
@@ -48,6 +62,29 @@ func (q *Queries) CountUnreconciledLoans(ctx context.Context) (int64, error) {
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const getArchiveSlot = `-- name: GetArchiveSlot :one
+SELECT s.active::bool AS active, coalesce(s.wal_status = 'lost' OR s.restart_lsn IS NULL, true)::bool AS lost,
+  coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END,
+    s.restart_lsn), 0)::bigint AS kept_bytes
+FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1::text
+`
+
+type GetArchiveSlotRow struct {
+	Active    bool
+	Lost      bool
+	KeptBytes int64
+}
+
+// GetArchiveSlot returns the state of a replication slot: whether somebody archives by
+// it, whether the server has given it up, and how many bytes of WAL it keeps for it.
+// It returns no row where there is no such slot.
+func (q *Queries) GetArchiveSlot(ctx context.Context, slotName string) (GetArchiveSlotRow, error) {
+	row := q.db.QueryRow(ctx, getArchiveSlot, slotName)
+	var i GetArchiveSlotRow
+	err := row.Scan(&i.Active, &i.Lost, &i.KeptBytes)
+	return i, err
 }
 
 const getBackup = `-- name: GetBackup :one

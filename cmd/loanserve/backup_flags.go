@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
@@ -165,12 +166,49 @@ type nightlyFlags struct {
 	DatabaseURL databaseURL  `name:"database-url" placeholder:"URL" setting:"LOANSERVE_BACKUP_DATABASE_URL" secret:"" help:"PostgreSQL by a login that may become loanserve_backup, with the attribute REPLICATION for physical backups; otherwise that of --database-url."`
 	Kinds       []backupKind `sep:"," default:"physical,logical" placeholder:"KIND" setting:"LOANSERVE_BACKUP_KINDS" help:"Kinds that are made every night: physical (the whole server), logical (the database); both otherwise."`
 	At          closeHour    `default:"02:00" placeholder:"HH:MM" setting:"LOANSERVE_BACKUP_AT" help:"Hour from which on the night's backups are made, and off to leave that to whoever asks; 02:00 otherwise. The same in every process that works jobs."`
+	WAL         onOff        `name:"wal" default:"off" placeholder:"on|off" setting:"LOANSERVE_BACKUP_WAL" help:"Archive the server's write-ahead log as it is written, so that every moment can be restored; off otherwise. The server then keeps what is not archived yet: set max_slot_wal_keep_size on it."`
+	WALInterval walInterval  `name:"wal-interval" default:"5s" placeholder:"DURATION" setting:"LOANSERVE_BACKUP_WAL_INTERVAL" help:"How long the log waits at most before it is stored, which is what a lost site loses; 5s otherwise."`
+}
+
+// onOff is a setting that is on or off.
+type onOff bool
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (o *onOff) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "on":
+		*o = true
+	case "off":
+		*o = false
+	default:
+		return errors.New("must be on or off")
+	}
+	return nil
+}
+
+// walInterval is how long WAL waits at most until it is stored.
+type walInterval time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (i *walInterval) UnmarshalText(text []byte) error {
+	const shortest, longest = 100 * time.Millisecond, 5 * time.Minute
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < shortest || d > longest {
+		return errors.New("must be a duration from 100ms to 5m, such as 5s")
+	}
+	*i = walInterval(d)
+	return nil
 }
 
 var errNoIdentity = errors.New("--backup-identity: is needed with --backup-recipient, to verify what was encrypted " +
 	"($LOANSERVE_BACKUP_IDENTITY)")
 
+var errNoWALStore = errors.New("--backup-wal: is on, and --backup-url names no store to archive into ($LOANSERVE_BACKUP_URL)")
+
 func (f *nightlyFlags) check() error {
+	if f.URL == "" && bool(f.WAL) {
+		return errNoWALStore
+	}
 	if f.URL != "" && len(f.Recipient) > 0 && f.Identity == "" {
 		return errNoIdentity
 	}
@@ -195,6 +233,7 @@ func (f *processFlags) backups(p *program) (*jobs.Backups, error) {
 		Open:        func(ctx context.Context) (store.Store, error) { return store.Open(ctx, string(b.URL), p.getenv) },
 		DatabaseURL: string(url), Recipients: b.recipients(), Identities: identities, Scratch: b.Scratch,
 		Retention: b.retention(), Program: programVersion(), Zone: f.TimeZone.Location, At: b.At.at,
+		WAL: bool(b.WAL), WALInterval: time.Duration(b.WALInterval),
 	}
 	if !b.At.off {
 		for _, kind := range b.Kinds {

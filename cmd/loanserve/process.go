@@ -67,8 +67,9 @@ type process struct {
 	drifted  bool // It started on a schema that has drifted.
 	registry *prometheus.Registry
 	metrics  *jobs.Metrics
-	api      *server.Server // nil where there is none
-	worker   *jobs.Worker   // nil where there is none
+	api      *server.Server   // nil where there is none
+	worker   *jobs.Worker     // nil where there is none
+	wal      *jobs.WALArchive // nil where it archives none
 
 	apiHTTP, adminHTTP *listener // apiHTTP is nil where there is no API
 	started, stopping  atomic.Bool
@@ -94,7 +95,7 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 	p.metrics = jobs.NewMetrics(p.registry, p.log)
 	p.registry.MustRegister(jobs.NewQueueCollector(p.pool, p.log), jobs.NewEscrowCollector(p.pool, p.log),
 		jobs.NewStatementCollector(p.pool, p.log), jobs.NewIntegrityCollector(p.pool, p.log),
-		jobs.NewBackupCollector(p.pool, p.log))
+		jobs.NewBackupCollector(p.pool, p.log), jobs.NewWALCollector(p.pool, p.log))
 	if err := p.startAdmin(ctx); err != nil {
 		return nil, err
 	}
@@ -102,6 +103,9 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 		return nil, err
 	}
 	if err := p.startAPI(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.startWALArchive(ctx); err != nil {
 		return nil, err
 	}
 	p.started.Store(true)
@@ -198,6 +202,19 @@ func (p *process) startWorker(ctx context.Context) error {
 	return nil
 }
 
+// startWALArchive archives the server's WAL, in processes that work no jobs as well.
+func (p *process) startWALArchive(ctx context.Context) error {
+	if p.backups == nil || !p.backups.WAL {
+		return nil
+	}
+	inserter, err := jobs.NewInserter(p.pool, p.metrics, p.log)
+	if err != nil {
+		return err
+	}
+	p.wal = jobs.StartWALArchive(ctx, p.pool, inserter, p.backups, p.metrics, p.log)
+	return nil
+}
+
 // dayCloses is when the workers close days, or nil for never.
 func (o *processOptions) dayCloses() *jobs.DayCloseSchedule {
 	if o.closeDayAt.off {
@@ -279,6 +296,9 @@ func (p *process) stop(ctx context.Context) error {
 		return p.worker.Stop(soft)
 	})
 	err := parts.Wait()
+	if p.wal != nil { // Last, so that it stores what the others did, if there is time.
+		p.wal.Stop()
+	}
 	err = errors.Join(err, p.adminHTTP.stop(soft))
 	if p.pool != nil {
 		p.pool.Close()
