@@ -80,10 +80,12 @@ func (j *journal) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// String returns the end of what was written.
 func (j *journal) String() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.text.String()
+	const enough = 4096
+	return string(j.text.Bytes()[max(0, j.text.Len()-enough):])
 }
 
 // serve runs the program until the test ends, and returns once it has started.
@@ -91,7 +93,8 @@ func (d *deployment) serve() {
 	t := d.t
 	t.Helper()
 	log, ended := &journal{started: make(chan started, 1)}, make(chan struct{})
-	cmd := d.command(context.WithoutCancel(t.Context()), "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+	cmd := d.command(context.WithoutCancel(t.Context()),
+		"serve", "--workers", "10", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start())
 	go func() { _ = cmd.Wait(); close(ended) }()
