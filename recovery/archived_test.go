@@ -161,7 +161,7 @@ func TestFoundInTheArchiveAndBroughtBack(t *testing.T) {
 	defer s.Close(context.Background())
 	s.Origin = recovery.Origin{Actor: "operator", ActorName: "the test", XIDs: []string{second, first}}
 	for n, of := range took {
-		images, err := recovery.MakeImages(t.Context(), a.options, of.XID, nil)
+		images, err := recovery.MakeImages(t.Context(), a.options, of.XID)
 		require.NoError(t, err)
 		beforeURL, afterURL := images.URLs("loanserve")
 		if n == 0 {
@@ -186,7 +186,7 @@ func TestFoundInTheArchiveAndBroughtBack(t *testing.T) {
 	// A transaction that never was is no image of anything.
 	last, err := strconv.ParseUint(second, 10, 64)
 	require.NoError(t, err)
-	_, err = recovery.MakeImages(t.Context(), a.options, last+1_000_000, nil)
+	_, err = recovery.MakeImages(t.Context(), a.options, last+1_000_000)
 	require.ErrorIs(t, err, backup.ErrNotReached)
 }
 

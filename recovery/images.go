@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"loanserve/backup"
 	"loanserve/internal/pgcluster"
@@ -17,15 +20,18 @@ type Images struct {
 	remove        func() error
 }
 
-// MakeImages restores both out of the archive. It takes twice the room of the server
-// in the scratch directory, until Close.
-func MakeImages(ctx context.Context, o backup.RestoreOptions, xid uint64, progress func(what string)) (*Images, error) {
+// MakeImages restores both out of the archive, at the same time. It takes twice the room
+// of the server in the scratch directory, until Close.
+func MakeImages(ctx context.Context, o backup.RestoreOptions, xid uint64) (*Images, error) {
 	dir, remove, err := pgcluster.Scratch(ctx, o.Scratch)
 	if err != nil {
 		return nil, fmt.Errorf("make scratch directory: %w", err)
 	}
 	i := &Images{remove: remove}
-	for _, image := range []struct {
+	var mu sync.Mutex
+	var done [2]int64
+	g, gctx := errgroup.WithContext(ctx)
+	for n, image := range []struct {
 		name    string
 		cluster **pgcluster.Cluster
 		point   backup.Point
@@ -33,13 +39,25 @@ func MakeImages(ctx context.Context, o backup.RestoreOptions, xid uint64, progre
 		{"before", &i.before, backup.Point{XID: xid, Before: true}},
 		{"after", &i.after, backup.Point{XID: xid}},
 	} {
-		if progress != nil {
-			progress("restore " + image.point.String())
+		own := o
+		own.Progress = func(bytes, _ int64) {
+			mu.Lock()
+			defer mu.Unlock()
+			done[n] = max(done[n], bytes) // First of the copy, then of the WAL.
+			if o.Progress != nil {
+				o.Progress(done[0]+done[1], 0)
+			}
 		}
-		*image.cluster, err = backup.RestoreImage(ctx, o, image.point, filepath.Join(dir, image.name))
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("make the image of %s: %w", image.point, err), i.Close())
-		}
+		g.Go(func() (err error) {
+			*image.cluster, err = backup.RestoreImage(gctx, own, image.point, filepath.Join(dir, image.name))
+			if err != nil {
+				return fmt.Errorf("make the image of %s: %w", image.point, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, errors.Join(err, i.Close())
 	}
 	return i, nil
 }

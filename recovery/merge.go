@@ -58,6 +58,9 @@ func (s *Salvage) merge(ctx context.Context, tx pgx.Tx) (*Plan, error) {
 	if err := s.prove(ctx, tx, p, earlier); err != nil {
 		return nil, err
 	}
+	if p.JobsAgain, err = s.askAgain(ctx, tx); err != nil {
+		return nil, err
+	}
 	return p, s.tell(ctx, q, p)
 }
 
@@ -167,7 +170,7 @@ func (s *Salvage) tell(ctx context.Context, q *queries.Queries, p *Plan) error {
 		}
 	}
 	details, err := json.Marshal(map[string]any{
-		"xids": s.Origin.XIDs, "loans": s.loans.String(), "loan_ids": p.loanIDs(), "rows": rows,
+		"xids": s.Origin.XIDs, "loans": s.loans.String(), "loan_ids": p.loanIDs(), "rows": rows, "jobs": p.JobsAgain,
 	})
 	if err != nil {
 		return fmt.Errorf("write details of event: %w", err)

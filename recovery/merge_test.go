@@ -2,11 +2,15 @@ package recovery_test
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
 	"loanserve/internal/testdb"
+	"loanserve/jobs"
 )
 
 // TestWhatWasTakenComesBack loses loans with everything that can hang on one, and has
@@ -32,6 +36,7 @@ func TestWhatWasTakenComesBack(t *testing.T) {
 
 	done := d.merge(t, s)
 	require.Equal(t, plan, done)
+	require.Zero(t, done.JobsAgain)
 	require.Equal(t, kept, one[string](t, d.live.Super, `SELECT p::text FROM payments p WHERE id = $1`, later.ID))
 	want, got := rows(t, db.Super), rows(t, d.live.Super)
 	want["payments"] = append(want["payments"], kept)
@@ -165,4 +170,30 @@ func TestEntriesOfTheRegisterComeBack(t *testing.T) {
 	d.merge(t, d.open(t, fmt.Sprint(all[0].ID)))
 	require.Equal(t, one[string](t, db.Super, `SELECT string_agg(r::text, '|' ORDER BY loan_id) FROM loan_register r`),
 		one[string](t, d.live.Super, `SELECT string_agg(r::text, '|' ORDER BY loan_id) FROM loan_register r`))
+}
+
+// TestJobsOfWhatComesBackAreAskedAgain takes a payment while its job waits. A worker
+// finds nothing to post, and the job is done; with the payment comes another one.
+func TestJobsOfWhatComesBackAreAskedAgain(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	all := loans(t, db, 2)
+	waits := testdb.Payment(t, db.App, all[0])
+	queue, err := jobs.NewInserter(db.App, jobs.NewMetrics(prometheus.NewRegistry(), slog.New(slog.DiscardHandler)),
+		slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	for _, args := range []river.JobArgs{
+		jobs.PostPaymentArgs{PaymentID: waits.ID}, jobs.PostPaymentArgs{PaymentID: testdb.Payment(t, db.App, all[1]).ID},
+	} {
+		_, err := queue.Insert(t.Context(), args, nil)
+		require.NoError(t, err)
+	}
+	d := lose(t, db, all[0])
+	const waiting = `SELECT count(*) FROM river.river_job WHERE state = 'available' AND args ->> 'payment_id' = $1::text`
+	exec(t, d.live.Super, `UPDATE river.river_job SET state = 'completed', finalized_at = now() WHERE args ->> 'payment_id' = $1::text`, waits.ID)
+	require.Zero(t, one[int](t, d.live.Super, waiting, waits.ID))
+	require.Equal(t, 1, d.merge(t, d.open(t, "")).JobsAgain)
+	require.Equal(t, 1, one[int](t, d.live.Super, waiting, waits.ID))
+	require.Equal(t, []string{"post_payment payments 50"}, column[string](t, d.live.Super,
+		`SELECT concat_ws(' ', kind, queue, max_attempts) FROM river.river_job WHERE state = 'available' AND args ->> 'payment_id' = $1::text`, waits.ID))
 }

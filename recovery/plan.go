@@ -20,6 +20,9 @@ type Plan struct {
 	Conflicts []Conflict  `json:"conflicts"`
 	// LeftAlone are tables that were not looked into.
 	LeftAlone []LeftAlone `json:"left_alone"`
+	// JobsAgain is, after a merge, how many jobs were asked for again that were not done
+	// when the rows were taken, and that found nothing to do while they were gone.
+	JobsAgain int `json:"jobs_asked_again"`
 	// RecoveredAt is when the same was put back before, where it was.
 	RecoveredAt *time.Time `json:"recovered_at,omitempty"`
 }

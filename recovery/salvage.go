@@ -32,6 +32,7 @@ type Salvage struct {
 	images int      // pairs that were compared
 	image  string   // the URL of the newest image before
 	loans  Loans    // that are selected
+	jobs   []waitingJob
 }
 
 // found is what is different in one table.
@@ -131,7 +132,10 @@ func (s *Salvage) Collect(ctx context.Context, before, after string, progress fu
 		}
 	}
 	s.images++
-	return s.dropRepeated(ctx)
+	if err := s.dropRepeated(ctx); err != nil {
+		return err
+	}
+	return s.collectJobs(ctx, i.before)
 }
 
 // batch is how many rows are fetched at once.

@@ -163,12 +163,8 @@ func (r *recoverRowsCommand) collect(ctx context.Context, p *program, url string
 		if err != nil {
 			return up, err
 		}
-		doing := ""
-		options.Progress = func(done, total int64) { watchBytes(shown, doing)(done, total) }
-		images, err := recovery.MakeImages(ctx, options, number, func(what string) {
-			doing = what
-			shown.show(what)
-		})
+		options.Progress = watchBytes(shown, "restore images of before and after transaction "+xid)
+		images, err := recovery.MakeImages(ctx, options, number)
 		if err != nil {
 			return up, err
 		}
