@@ -44,12 +44,12 @@ type Search struct {
 	Gap string `json:"gap,omitempty"`
 }
 
-// ErrNoBackup is returned where the store has no physical backup to begin at.
-var ErrNoBackup = errors.New("the store has no physical backup that ended before that time, so no WAL can be read")
+// ErrNoBackup is returned where there is nothing to begin at.
+var ErrNoBackup = errors.New("the store has no physical backup, so no WAL can be read")
 
 // Find reads the archived WAL for transactions that deleted rows of loans, from the
-// newest physical backup on that ended before a time, or from the newest one for the
-// zero time. The URL names the database at work, which says what the tables are.
+// newest physical backup on that ended before a time, from the oldest where there is
+// none, and from the newest for the zero time. The URL names the database at work, which says what the tables are.
 func Find(ctx context.Context, o backup.RestoreOptions, url string, since time.Time) (found *Search, err error) {
 	base, err := baseFor(ctx, o, since)
 	if err != nil {
@@ -97,21 +97,26 @@ func Find(ctx context.Context, o backup.RestoreOptions, url string, since time.T
 	return found, nil
 }
 
-// baseFor returns the manifest of the newest physical backup that ended before a time.
+// baseFor returns the manifest of the newest physical backup that ended before a time,
+// and of the oldest where there is none.
 func baseFor(ctx context.Context, o backup.RestoreOptions, since time.Time) (*backup.Manifest, error) {
 	entries, err := backup.List(ctx, o.Store)
 	if err != nil {
 		return nil, err
 	}
+	var base *backup.Manifest
 	for _, e := range slices.Backward(entries) {
 		if e.Broken != "" || e.Manifest.Kind != backup.Physical || e.Manifest.WAL == nil {
 			continue
 		}
-		if since.IsZero() || e.Manifest.FinishedAt.Before(since) {
-			return e.Manifest, nil
+		if base = e.Manifest; since.IsZero() || base.FinishedAt.Before(since) {
+			break
 		}
 	}
-	return nil, ErrNoBackup
+	if base == nil {
+		return nil, ErrNoBackup
+	}
+	return base, nil
 }
 
 // watched are the tables whose deletions count.

@@ -124,6 +124,10 @@ func (r *recoverRowsCommand) transactions(ctx context.Context, p *program, url s
 	if found.Gap != "" {
 		return nil, errors.New(found.Gap)
 	}
+	if found.From.After(r.ToTime.Time) {
+		fmt.Fprintf(p.stderr, "loanserve: the oldest physical backup began at %s, and what was deleted before is not found\n",
+			found.From.Format(time.RFC3339))
+	}
 	var xids []string
 	for _, t := range found.Takings {
 		if t.TookLoans() {

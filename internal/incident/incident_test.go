@@ -20,6 +20,7 @@ import (
 	"loanserve/internal/pgcluster"
 	"loanserve/internal/portfolio"
 	"loanserve/internal/testdb"
+	"loanserve/queries"
 	"loanserve/recovery"
 )
 
@@ -42,16 +43,19 @@ func TestIncident(t *testing.T) {
 	s := deploy(t)
 	s.board()
 	s.pay("before the backup", func(n int) bool { return n == 0 })
+	s.change()
 	s.backUp()
 	s.pay("after it", func(n int) bool { return n > 0 })
+	s.payOnce(slices.Concat(lost, left), "2026-10-29", "after")
 	before := s.rows()
 	s.told("%d loans, %d payments and %d transactions are there; a copy of all rows is taken",
 		len(before["loans"]), len(before["payments"]), len(before["transactions"]))
 
 	xid, at := s.lose()
 	after := s.rows()
-	s.payRest("later")
+	s.payOnce(left, "2026-10-30", "later")
 	s.find(xid)
+	s.rehearse(at)
 	s.alarm(at)
 	since := s.rows()
 	s.recover(xid)
@@ -69,6 +73,7 @@ type story struct {
 	*deployment
 
 	super *pgxpool.Pool
+	finds bool // the machine has what reads WAL
 	began time.Time
 	step  time.Time
 }
@@ -113,7 +118,7 @@ func deploy(t *testing.T) *story {
 	}
 	s.run(0, "migrate", "up")
 	s.token = strings.TrimSpace(s.run(0, "token", "create", "--name", "incident",
-		"--scope", "loans:write", "--scope", "payments:write", "--scope", "loans:read", "--scope", "payments:read"))
+		"--scope", "loans:write", "--scope", "loans:change", "--scope", "payments:write", "--scope", "payments:reverse"))
 	s.serve()
 	s.told("a server runs, the schema is there, and serve works with its WAL archived")
 	return s
@@ -147,24 +152,42 @@ func (s *story) pay(when string, which func(n int) bool) {
 	s.told("%d payments are submitted and posted %s", sent, when)
 }
 
-// payRest has the loans that are left go on.
-func (s *story) payRest(key string) {
-	for _, id := range left {
-		s.post(http.StatusAccepted, loanPath(id), paymentOf("2026-10-30"), fmt.Sprintf("%s-%d", key, id))
+// payOnce has each of the loans get one more payment, which is held.
+func (s *story) payOnce(loans []int64, on, key string) {
+	for _, id := range loans {
+		s.post(http.StatusAccepted, loanPath(id), paymentOf(on), fmt.Sprintf("%s-%d", key, id))
 	}
 	s.settle()
-	s.told("%d more payments arrive on the loans that are left", len(left))
+	s.told("%d more payments of %s arrive", len(loans), on)
+}
+
+// change has more than payments hang on some loans, lost ones and others: a document,
+// another payment from an installment on, and a payment that came back.
+func (s *story) change() {
+	for _, id := range []int64{2, 3, 20, 22} {
+		testdb.Document(s.t, s.super, queries.Loan{ID: id})
+		s.post(http.StatusAccepted, fmt.Sprintf("/v1/loans/%d/payment-changes", id),
+			`{"due_on":"2026-12-01","reason":"analysis","escrow_payment_cents":40000}`, fmt.Sprintf("change-%d", id))
+		payment := s.post(http.StatusAccepted, loanPath(id), paymentOf("2026-10-28"), fmt.Sprintf("returned-%d", id))
+		s.settle()
+		s.post(http.StatusAccepted, payment+"/reversals", `{"reason":"R01"}`, fmt.Sprintf("reversal-%d", id))
+	}
+	s.settle()
+	require.Equal(s.t, "4 4", one[string](s.t, s.super, `SELECT concat_ws(' ',
+  (SELECT count(*) FROM loan_changes WHERE status = 'posted'), (SELECT count(*) FROM payment_reversals WHERE status = 'posted'))`))
+	s.told("4 loans have documents, a changed payment and a payment that came back")
 }
 
 func paymentOf(on string) string {
 	return fmt.Sprintf(`{"amount_cents":12345,"received_on":%q,"channel":"ach","designation":"periodic"}`, on)
 }
 
-// settle waits until no payment waits.
+// settle waits until nothing waits to be posted.
 func (s *story) settle() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
-		return one[int](s.t, s.super, `SELECT count(*) FROM payments WHERE status = 'received'`) == 0
+		return one[int](s.t, s.super, `SELECT (SELECT count(*) FROM payments WHERE status = 'received')
+  + (SELECT count(*) FROM payment_reversals WHERE status = 'requested') + (SELECT count(*) FROM loan_changes WHERE status = 'requested')`) == 0
 	}, patience, 20*time.Millisecond)
 }
 
@@ -177,8 +200,8 @@ func (s *story) backUp() {
 
 // lose deletes 19 loans with everything, as somebody does who may do all.
 func (s *story) lose() (xid string, at time.Time) {
-	xid = testdb.LoseLoans(s.t, s.super, lost...)
 	at = time.Now()
+	xid = testdb.LoseLoans(s.t, s.super, lost...)
 	require.Equal(s.t, "23 4", one[string](s.t, s.super, `SELECT max(id) || ' ' || count(*) FROM loans`))
 	s.told("somebody disables the guards and deletes 19 loans in transaction %s: max(id) is 23, and count(*) 4", xid)
 	return xid, at
@@ -202,6 +225,7 @@ func (s *story) find(xid string) {
 	require.Equal(s.t, xid, fmt.Sprint(found.Takings[i].XID))
 	require.EqualValues(s.t, len(lost), found.Takings[i].Deleted["loans"])
 	require.Len(s.t, found.Missing, len(lost))
+	s.finds = true
 	s.told("recover find: transaction %s deleted %v", xid, found.Takings[i].Deleted)
 }
 
@@ -228,26 +252,35 @@ type outcome struct {
 	MergeSeconds  float64        `json:"merge_seconds"`
 }
 
-// recover shows the plan, brings the loans back, and once more finds nothing to do.
-func (s *story) recover(xid string) {
+// rehearse shows the plan, for all that was deleted since the moment before the deed.
+func (s *story) rehearse(at time.Time) {
 	s.t.Helper()
-	run := func(args ...string) (o outcome) {
-		args = append([]string{"recover", "--loans", lostList, "--before-xid", xid, "--json"}, args...)
-		require.NoError(s.t, json.Unmarshal([]byte(s.run(0, args...)), &o))
-		return o
+	if !s.finds {
+		return
 	}
-	planned := run("--dry-run")
+	planned := s.outcome("recover", "--to-time", at.Format(time.RFC3339Nano), "--dry-run", "--json")
 	require.False(s.t, planned.Merged)
 	require.Len(s.t, planned.Plan.Loans, len(lost))
 	require.Equal(s.t, 4, one[int](s.t, s.super, `SELECT count(*) FROM loans`))
-	s.told("recover --dry-run shows the plan")
-	done := run("--yes")
+	s.told("recover --to-time --dry-run shows the plan")
+}
+
+// recover brings the loans back.
+func (s *story) recover(xid string) {
+	s.t.Helper()
+	done := s.outcome("recover", "--loans", lostList, "--before-xid", xid, "--yes", "--json")
 	require.True(s.t, done.Merged)
+	require.Len(s.t, done.Plan.Loans, len(lost))
 	inserted, setBack := done.Plan.Rows()
 	s.told("recover brings 19 loans back: %d rows inserted, %d set back; images %.1f s, merge %.2f s",
 		inserted, setBack, done.ImagesSeconds, done.MergeSeconds)
-	require.True(s.t, run("--yes").Plan.Empty())
-	s.told("recover once more finds nothing to do")
+}
+
+// outcome runs a recovery.
+func (s *story) outcome(args ...string) (o outcome) {
+	s.t.Helper()
+	require.NoError(s.t, json.Unmarshal([]byte(s.run(0, args...)), &o))
+	return o
 }
 
 // rows returns every row of every table, but history's.

@@ -119,8 +119,9 @@ func (d *deployment) serve() {
 	}
 }
 
-// post sends a request that must be answered with the status.
-func (d *deployment) post(status int, path, body, key string) {
+// post sends a request that must be answered with the status, and returns where what
+// came of it is.
+func (d *deployment) post(status int, path, body, key string) (location string) {
 	d.t.Helper()
 	req, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost, d.api+path, strings.NewReader(body))
 	require.NoError(d.t, err)
@@ -133,6 +134,7 @@ func (d *deployment) post(status int, path, body, key string) {
 	text, err := io.ReadAll(res.Body)
 	require.NoError(d.t, err)
 	require.Equal(d.t, status, res.StatusCode, "%s: %s", path, text)
+	return res.Header.Get("Location")
 }
 
 // metric reads a metric without labels; ok is false where there is none.
