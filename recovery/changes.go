@@ -60,7 +60,8 @@ func (s *Salvage) changedColumns(ctx context.Context, q querier, f *found) ([]st
 			continue
 		}
 		candidates = append(candidates, c)
-		counts = append(counts, fmt.Sprintf("coalesce(bool_or(w.%[1]s::text IS DISTINCT FROM b.%[1]s::text), false)", quote(c)))
+		counts = append(counts,
+			fmt.Sprintf("coalesce(bool_or(w.%[1]s::text IS DISTINCT FROM b.%[1]s::text), false)", quote(c)))
 	}
 	if len(candidates) == 0 {
 		return nil, nil

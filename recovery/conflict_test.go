@@ -1,6 +1,7 @@
 package recovery_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +12,9 @@ import (
 )
 
 // refuses sees that a merge finds the conflicts and changes nothing.
-func (d damage) refuses(t *testing.T, s *recovery.Salvage, kind recovery.ConflictKind, table, what string) recovery.Conflict {
+func (d damage) refuses(
+	t *testing.T, s *recovery.Salvage, kind recovery.ConflictKind, table, what string,
+) recovery.Conflict {
 	t.Helper()
 	before := rows(t, d.live.Super)
 	plan, err := s.Merge(t.Context())
@@ -96,7 +99,8 @@ func TestChangedRows(t *testing.T) {
 	// To leave changed rows alone is a decision that the operator can take.
 	s.DeletedOnly = true
 	d.merge(t, s)
-	require.Equal(t, []string{all[0].Name, "Robbed", "Someone"}, column[string](t, d.live.Super, `SELECT name FROM loans ORDER BY id`))
+	require.Equal(t, []string{all[0].Name, "Robbed", "Someone"},
+		column[string](t, d.live.Super, `SELECT name FROM loans ORDER BY id`))
 }
 
 func mustPlan(t *testing.T, s *recovery.Salvage) *recovery.Plan {
@@ -118,23 +122,33 @@ func TestDroppedTableIsAConflict(t *testing.T) {
 	d.refuses(t, d.open(t, ""), recovery.ConflictSchema, "arm_terms", "not there any more")
 }
 
-// TestForgedImageIsNotMerged has a seal that does not fit: nothing of it is kept.
-func TestForgedImageIsNotMerged(t *testing.T) {
+// TestBrokenSealOfTheImage has a seal that was broken before the loss already. The loan
+// comes back with it: it is better there than gone, and checks tell of the seal. One
+// that breaks on the way takes everything back.
+func TestBrokenSealOfTheImage(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
 	all := loans(t, db, 1)
+	sound := db.Copy(t)
+	db.Tamper(t, `ALTER TABLE transactions DISABLE TRIGGER refuse_rewriting;
+UPDATE transactions SET cash_cents = cash_cents + 1, boarding_clearing_cents = boarding_clearing_cents - 1;
+ALTER TABLE transactions ENABLE ALWAYS TRIGGER refuse_rewriting`)
 	d := lose(t, db, all...)
-	s := d.open(t, "")
-	// What the salvage holds is forged between the image and the merge.
-	forged := d.before.Copy(t)
-	forged.SwitchOffDDLGuards(t)
-	exec(t, forged.Super, testdb.SetGuards("DISABLE"))
-	exec(t, forged.Super, `UPDATE transactions SET cash_cents = cash_cents + 1, boarding_clearing_cents = boarding_clearing_cents - 1`)
-	require.NoError(t, s.Close(t.Context()))
-	d.before = forged
-	s = d.open(t, "")
-	plan := d.merge(t, s)
-	require.Len(t, plan.Loans, 1, "a seal that was broken in the image is broken there, and the loan is back")
+
+	s, err := recovery.Open(t.Context(), d.live.URL)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	s.Origin = recovery.Origin{Actor: "operator", ActorName: "the test", XIDs: []string{d.xid}}
+	require.NoError(t, s.Collect(t.Context(), d.before.URL, d.after.URL, nil))
+	d.choose(t, s, "")
+	recovery.SwapImage(s, sound.URL)
+	_, err = s.Merge(t.Context())
+	require.ErrorIs(t, err, recovery.ErrUnproven)
+	require.Zero(t, one[int](t, d.live.Super, `SELECT count(*) FROM loans`))
+
+	recovery.SwapImage(s, d.before.URL)
+	require.Len(t, d.merge(t, s).Loans, 1)
+	require.Equal(t, 1, one[int](t, d.live.Super, `SELECT count(*) FROM broken_seals`))
 }
 
 func TestParseLoans(t *testing.T) {

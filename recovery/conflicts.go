@@ -31,7 +31,8 @@ func (s *Salvage) findConflicts(ctx context.Context, q querier, p *Plan, f *foun
 		}
 	}
 	for _, k := range s.foreignKeysOf(name) {
-		if err := p.addConflicts(ctx, q, ConflictReference, f, k.name+" names rows of "+k.target, s.dangling(f, k)); err != nil {
+		what := k.name + " names rows of " + k.target
+		if err := p.addConflicts(ctx, q, ConflictReference, f, what, s.dangling(f, k)); err != nil {
 			return err
 		}
 	}
@@ -67,7 +68,8 @@ func readUniqueIndexes(ctx context.Context, q querier, table string) ([]uniqueIn
 		err = row.Scan(&i.name, &i.expressions, &i.condition, &i.notDistinct, &i.columns)
 		return i, err
 	}, `
-SELECT c.relname, ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, true) FROM generate_series(1, i.indnkeyatts) n ORDER BY n),
+SELECT c.relname,
+  ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, true) FROM generate_series(1, i.indnkeyatts) n ORDER BY n),
   coalesce(pg_get_expr(i.indpred, i.indrelid), 'true'), i.indnullsnotdistinct,
   ARRAY(SELECT a.attname::text FROM pg_attribute a
     WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[]) AND a.attnum > 0)
@@ -110,7 +112,8 @@ func (s *Salvage) foreignKeysOf(name string) []foreignKey {
 // dangling are the missing rows, as g, that name a row that is not there and does not
 // come back.
 func (s *Salvage) dangling(f *found, k foreignKey) string {
-	if len(k.columns) == 0 || slices.ContainsFunc(k.columns, func(c string) bool { return !slices.Contains(f.columns, c) }) {
+	unknown := func(c string) bool { return !slices.Contains(f.columns, c) }
+	if slices.ContainsFunc(k.columns, unknown) { // It was added since, with the column.
 		return s.missing(f) + " AND false"
 	}
 	var present []string

@@ -172,7 +172,9 @@ func (s *schema) ofLoans() []string {
 		}
 		return more
 	}
-	for add(false) { //nolint:revive // It adds until there is no more.
+	more := true
+	for more {
+		more = add(false)
 	}
 	add(true)
 	return tables

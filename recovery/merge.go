@@ -109,7 +109,8 @@ func (s *Salvage) insert(ctx context.Context, tx pgx.Tx, f *found) error {
 		var sequence *string
 		err := tx.QueryRow(ctx, `SELECT pg_get_serial_sequence($1, $2)`, "public."+quote(f.table.name), c).Scan(&sequence)
 		if err == nil && sequence != nil {
-			_, err = tx.Exec(ctx, fmt.Sprintf(`SELECT setval($1::text::regclass, most) FROM (SELECT max(%s) AS most FROM %s WHERE %s) g, %s q
+			_, err = tx.Exec(ctx, fmt.Sprintf(`
+SELECT setval($1::text::regclass, most) FROM (SELECT max(%s) AS most FROM %s WHERE %s) g, %s q
 WHERE g.most > q.last_value OR g.most = q.last_value AND NOT q.is_called`,
 				quote(c), gone(f.table.name), selected, *sequence), *sequence)
 		}
@@ -142,7 +143,7 @@ func (s *Salvage) insertOrder(ctx context.Context, tx pgx.Tx, p *Plan) ([]string
 	for len(waiting) > 0 {
 		next := slices.IndexFunc(waiting, func(name string) bool {
 			return !slices.ContainsFunc(s.now.keys, func(k foreignKey) bool {
-				return k.table == name && k.target != name && slices.Contains(waiting, k.target) && !(deferred && k.deferrable)
+				return k.table == name && k.target != name && slices.Contains(waiting, k.target) && (!deferred || !k.deferrable)
 			})
 		})
 		switch {

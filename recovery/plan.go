@@ -174,7 +174,8 @@ func (s *Salvage) planTable(ctx context.Context, q querier, p *Plan, f *found) (
 	var chosen int64
 	err := q.QueryRow(ctx, fmt.Sprintf(`
 SELECT (SELECT count(*) FROM %[1]s WHERE NOT %[3]s) + (SELECT count(*) FROM %[2]s WHERE NOT %[3]s),
-  (SELECT count(*) FROM %[1]s WHERE %[3]s) + (SELECT count(*) FROM %[2]s WHERE %[3]s)`, gone(name), was(name), selected)).
+  (SELECT count(*) FROM %[1]s WHERE %[3]s) + (SELECT count(*) FROM %[2]s WHERE %[3]s)`,
+		gone(name), was(name), selected)).
 		Scan(&t.Left, &chosen)
 	if err != nil {
 		return t, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -106,7 +107,9 @@ func (i *images) close(ctx context.Context) {
 // transaction deleted and changed. The URLs name the images by logins that may read
 // everything. Several transactions are collected one after the other, the newest
 // first: of a row that two of them took, what the later one took counts.
-func (s *Salvage) Collect(ctx context.Context, before, after string, progress func(table string, done, total int)) error {
+func (s *Salvage) Collect(
+	ctx context.Context, before, after string, progress func(table string, done, total int),
+) error {
 	i, err := openImages(ctx, before, after)
 	if err != nil {
 		return err
@@ -204,15 +207,15 @@ func (s *Salvage) keep(ctx context.Context, f *found) error {
 	if s.found[name] != nil {
 		return nil
 	}
-	columns := ""
+	var columns []string
 	for _, c := range f.table.columns {
 		if !c.generated {
-			columns += quote(c.name) + " " + c.typ + ", "
+			columns = append(columns, quote(c.name)+" "+c.typ)
 		}
 	}
+	definition := strings.Join(append(columns, selected+" boolean NOT NULL DEFAULT false"), ", ")
 	for _, temporary := range []string{gone(name), was(name), became(name)} {
-		_, err := s.live.Exec(ctx, `CREATE TEMPORARY TABLE `+temporary+` (`+columns+selected+` boolean NOT NULL DEFAULT false)`)
-		if err != nil {
+		if _, err := s.live.Exec(ctx, `CREATE TEMPORARY TABLE `+temporary+` (`+definition+`)`); err != nil {
 			return fmt.Errorf("make temporary table: %w", err)
 		}
 	}

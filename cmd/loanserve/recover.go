@@ -189,7 +189,8 @@ func (r *recoverRowsCommand) collect(ctx context.Context, p *program, url string
 }
 
 // merge shows the plan, asks, and puts back.
-func (r *recoverRowsCommand) merge(ctx context.Context, p *program, url string, salvage *recovery.Salvage, done recovered,
+func (r *recoverRowsCommand) merge(
+	ctx context.Context, p *program, url string, salvage *recovery.Salvage, done recovered,
 ) error {
 	plan, err := salvage.Plan(ctx)
 	if err != nil {

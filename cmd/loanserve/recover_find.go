@@ -68,7 +68,8 @@ func (f *recoverFindCommand) print(p *program, found *recovery.Search) error {
 	if found.Gap != "" {
 		fmt.Fprintf(p.stderr, "loanserve: not all was read: %s\n", found.Gap)
 	}
-	fmt.Fprintf(p.stdout, "the WAL was read from backup %s on, which began at %s\n", found.Backup, found.From.Format(time.RFC3339))
+	fmt.Fprintf(p.stdout, "the WAL was read from backup %s on, which began at %s\n",
+		found.Backup, found.From.Format(time.RFC3339))
 	if len(found.Missing) == 0 {
 		_, err := fmt.Fprintln(p.stdout, "no loan is missing")
 		return err

@@ -67,7 +67,8 @@ func (r *recovered) sentence() string {
 	inserted, setBack := r.Plan.Rows()
 	switch {
 	case len(r.Plan.Conflicts) > 0:
-		return "something stands in the way, and nothing was changed: decide about those rows first, or name loans without them"
+		return "something stands in the way, and nothing was changed: " +
+			"decide about those rows first, or name loans without them"
 	case r.Plan.RecoveredAt != nil:
 		return "nothing to do: this was brought back on " + r.Plan.RecoveredAt.Format(time.RFC3339)
 	case r.Plan.Empty():
@@ -97,7 +98,7 @@ func warnOfGuards(ctx context.Context, p *program, url string) error {
 	if !drift.Refuses(findings) {
 		return nil
 	}
-	fmt.Fprintf(p.stderr, "loanserve: %s. Guards may be off: `loanserve check schema` names each with the statement that mends it, "+
-		"and `loanserve migrate up` enables the event triggers again\n", counted(findings))
+	fmt.Fprintf(p.stderr, "loanserve: %s. Guards may be off: `loanserve migrate up` enables the event triggers again, "+
+		"and `loanserve check schema` names all else with the statement that mends it\n", counted(findings))
 	return nil
 }

@@ -64,7 +64,8 @@ func TestIncident(t *testing.T) {
 	s.prove()
 	s.post(http.StatusAccepted, loanPath(lost[0]), paymentOf("2026-10-30"), "restored")
 	s.settle()
-	require.Equal(t, "posted", one[string](t, s.super, `SELECT status::text FROM payments WHERE idempotency_key = 'restored'`))
+	require.Equal(t, "posted", one[string](t, s.super,
+		`SELECT status::text FROM payments WHERE idempotency_key = 'restored'`))
 	s.told("a payment on loan %d, which was lost, is posted", lost[0])
 }
 
@@ -174,7 +175,8 @@ func (s *story) change() {
 	}
 	s.settle()
 	require.Equal(s.t, "4 4", one[string](s.t, s.super, `SELECT concat_ws(' ',
-  (SELECT count(*) FROM loan_changes WHERE status = 'posted'), (SELECT count(*) FROM payment_reversals WHERE status = 'posted'))`))
+  (SELECT count(*) FROM loan_changes WHERE status = 'posted'),
+  (SELECT count(*) FROM payment_reversals WHERE status = 'posted'))`))
 	s.told("4 loans have documents, a changed payment and a payment that came back")
 }
 
@@ -187,7 +189,8 @@ func (s *story) settle() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
 		return one[int](s.t, s.super, `SELECT (SELECT count(*) FROM payments WHERE status = 'received')
-  + (SELECT count(*) FROM payment_reversals WHERE status = 'requested') + (SELECT count(*) FROM loan_changes WHERE status = 'requested')`) == 0
+  + (SELECT count(*) FROM payment_reversals WHERE status = 'requested')
+  + (SELECT count(*) FROM loan_changes WHERE status = 'requested')`) == 0
 	}, patience, 20*time.Millisecond)
 }
 
@@ -354,7 +357,8 @@ func (s *story) mend() {
 	require.Empty(s.t, read(0).Findings)
 	_, err := s.super.Exec(s.t.Context(), `DELETE FROM loans WHERE id = 1`)
 	require.ErrorContains(s.t, err, "servicing data is never removed")
-	s.told("check schema names %d differences; migrate up and %d statements mend them, and guards hold", len(found.Findings), mended)
+	s.told("check schema names %d differences; migrate up and %d statements mend them, and guards hold",
+		len(found.Findings), mended)
 }
 
 // prove checks the books, and that the alarm is over.
