@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"loanserve/backup"
+	"loanserve/internal/pgcluster"
 )
 
 // One process archives at a time, and when it ends another one goes on where it was.
@@ -93,4 +94,34 @@ func TestGapInTheArchive(t *testing.T) {
 func dropSlot(t *testing.T, url string) {
 	t.Helper()
 	exec(t, url, `SELECT pg_drop_replication_slot($1)`, backup.ArchiveSlot)
+}
+
+// A server that shuts down gets its last WAL stored first, and is not kept waiting; when
+// it is back the archive goes on where it was.
+func TestArchiveOfAServerThatGoesAway(t *testing.T) {
+	t.Parallel()
+	s, _ := folder(t)
+	dir := scratch(t, "server")
+	cluster, err := pgcluster.Start(t.Context(), pgcluster.Options{Dir: dir})
+	require.NoError(t, err)
+	exec(t, cluster.URL("postgres"), `CREATE DATABASE loanserve`)
+	exec(t, cluster.URL("loanserve"), `CREATE ROLE loanserve_backup`)
+	exec(t, cluster.URL("loanserve"), diary)
+	first := startArchive(t, cluster.URL("loanserve"), s, func(o *backup.ArchiveOptions) { o.Interval = time.Hour })
+	first.await(t, func() bool { return len(first.starts) > 0 })
+	write(t, cluster.URL("loanserve"), "a")
+	began := time.Now()
+	require.NoError(t, cluster.Stop())
+	require.Less(t, time.Since(began), 30*time.Second)
+	require.Error(t, first.wait(t))
+	require.NotEmpty(t, first.pieces)
+
+	cluster, err = pgcluster.Start(t.Context(), pgcluster.Options{Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, cluster.Stop()) })
+	second := startArchive(t, cluster.URL("loanserve"), s)
+	second.catchUp(t)
+	require.Equal(t, first.pieces[len(first.pieces)-1].To, second.starts[0].LSN)
+	require.Empty(t, second.gaps)
+	second.stop(t) //nolint:errcheck // It was told to end.
 }

@@ -35,10 +35,13 @@ type archiver struct {
 
 const soon = 200 * time.Millisecond
 
-func startArchive(t *testing.T, url string, s store.Store, recipients ...age.Recipient) *archiver {
+func startArchive(t *testing.T, url string, s store.Store, change ...func(*backup.ArchiveOptions)) *archiver {
 	t.Helper()
 	a := &archiver{ended: make(chan error, 1), changed: make(chan struct{})}
-	a.o = backup.ArchiveOptions{DatabaseURL: url, Store: s, Recipients: recipients, Interval: soon, Observer: a}
+	a.o = backup.ArchiveOptions{DatabaseURL: url, Store: s, Interval: soon, Observer: a}
+	for _, c := range change {
+		c(&a.o)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	a.cancel = cancel
 	go func() { a.ended <- backup.ArchiveWAL(ctx, a.o) }()
@@ -159,7 +162,9 @@ func TestRestorePoint(t *testing.T) {
 	identity := key(t)
 	exec(t, src.url, diary)
 	write(t, src.url, "old")
-	a := startArchive(t, src.url, s, identity.Recipient())
+	a := startArchive(t, src.url, s, func(o *backup.ArchiveOptions) {
+		o.Recipients = []age.Recipient{identity.Recipient()}
+	})
 	a.await(t, func() bool { return len(a.starts) > 0 })
 	require.True(t, a.starts[0].New)
 	require.True(t, a.starts[0].Unbounded)

@@ -19,12 +19,15 @@ type Retention struct {
 	// MaxAge is how old the newest verified backup may be for anything to be
 	// deleted: where backups or their verification have stopped, everything stays.
 	MaxAge time.Duration
+	// WAL is how far back every moment can be reached, where WAL is archived.
+	WAL time.Duration
 }
 
 // DefaultRetention keeps two weeks, two months, a year and seven years.
 func DefaultRetention() Retention {
-	const maxAge = 50 * time.Hour // One night may be missed.
-	return Retention{Daily: 14, Weekly: 8, Monthly: 12, Yearly: 7, MaxAge: maxAge}
+	const maxAge = 50 * time.Hour      // One night may be missed.
+	const window = 14 * 24 * time.Hour // As long as there is a backup of every day.
+	return Retention{Daily: 14, Weekly: 8, Monthly: 12, Yearly: 7, MaxAge: maxAge, WAL: window}
 }
 
 // Fate is what becomes of a backup, and why.

@@ -284,3 +284,30 @@ started_at = $2, stored_at = $2, verified_at = $2 WHERE id = $1`, old.ID, now.Ad
 	w.tick(t, now.Add(8*24*time.Hour))
 	require.Equal(t, 2, w.jobs(t, jobs.VerifyBackupArgs{}.Kind()))
 }
+
+// While loans are missing no backup is deleted: it may be what they come back from.
+func TestPruneBackupsRefusesWhileLoansAreMissing(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	b, dir := backups(t, db)
+	w := setupBackups(t, b, db)
+	require.NoError(t, w.prune(t, time.Now()))
+	_, err := db.Super.Exec(t.Context(), `INSERT INTO integrity_findings
+  (kind, severity, loan_id, subject, details, suggested_action, first_seen_at, last_seen_at)
+VALUES ('loan_missing', 'critical', 7, '', '{}', 'Bring it back.', now(), now())`)
+	require.NoError(t, err)
+	opened := false
+	b.Open = func(ctx context.Context) (store.Store, error) {
+		opened = true
+		return store.Open(ctx, "file://"+dir, os.Getenv)
+	}
+	err = w.prune(t, time.Now())
+	require.ErrorIs(t, err, jobs.ErrLosses)
+	require.ErrorAs(t, err, new(*rivertype.JobCancelError))
+	require.False(t, opened)
+
+	_, err = db.Super.Exec(t.Context(), `UPDATE integrity_findings SET resolved_at = now()`)
+	require.NoError(t, err)
+	require.NoError(t, w.prune(t, time.Now()))
+	require.True(t, opened)
+}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,6 +34,24 @@ type PruneBackups struct {
 // Timeout implements river.Worker.
 func (*PruneBackups) Timeout(*river.Job[PruneBackupsArgs]) time.Duration { return opsTimeout }
 
+// ErrLosses is returned where backups would be deleted while loans are missing, or
+// the register that tells is broken: an old backup may be what they are brought back
+// from.
+var ErrLosses = errors.New("nothing is deleted while the loss alarm is on: " +
+	"loans are missing, or the register of loans is broken")
+
+// CheckLosses returns ErrLosses while the loss alarm is on.
+func CheckLosses(ctx context.Context, db queries.DBTX) error {
+	n, err := queries.New(db).CountOpenLosses(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the loss alarm: %w", err)
+	}
+	if n > 0 {
+		return ErrLosses
+	}
+	return nil
+}
+
 // Work prunes as of the moment of the job, and lists the store afterwards: what it
 // does not hold is pruned, whoever deleted it. A backup that was stored since is
 // left alone.
@@ -40,12 +59,22 @@ func (w *PruneBackups) Work(ctx context.Context, job *river.Job[PruneBackupsArgs
 	if w.Backups == nil {
 		return errNoStore
 	}
+	err := pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) error { return CheckLosses(ctx, tx) })
+	if errors.Is(err, ErrLosses) {
+		return river.JobCancel(err) // The next verification asks again.
+	}
+	if err != nil {
+		return err
+	}
 	s, err := w.Backups.Open(ctx)
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	if _, err := backup.Prune(ctx, s, w.Backups.Retention, job.ScheduledAt, false); err != nil {
 		return fmt.Errorf("prune: %w", err)
+	}
+	if _, err := backup.PruneWAL(ctx, s, w.Backups.Retention, job.ScheduledAt, false); err != nil {
+		return fmt.Errorf("prune WAL: %w", err)
 	}
 	left, err := backup.List(ctx, s)
 	if err != nil {

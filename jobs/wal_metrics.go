@@ -34,7 +34,8 @@ func newWALMetrics(reg prometheus.Registerer) walMetrics {
 	m := walMetrics{
 		archiving: gauge("archiving", "1 in the process that archives the server's WAL, and 0 in those that wait."),
 		covered: gauge("archived_timestamp_seconds",
-			"Up to when all WAL is known to be in the store; 0 in a process that has not archived. Use max: that is what is left of a lost site."),
+			"Up to when all WAL is known to be in the store; 0 in a process that has not archived. "+
+				"Use max: that is what is left of a lost site."),
 		pieces:      counter("pieces_total", "Pieces of WAL that this process has stored."),
 		bytes:       counter("archived_bytes_total", "Bytes of WAL that this process has stored."),
 		storedBytes: counter("stored_bytes_total", "Bytes that they took in the store."),
@@ -74,7 +75,8 @@ func NewWALCollector(db queries.DBTX, log *slog.Logger) *WALCollector {
 		kept: desc("unarchived_bytes",
 			"Bytes of WAL that the server keeps because they are not archived; no series where there is no slot."),
 		active: desc("slot_active", "Whether somebody archives by the slot; no series where there is none."),
-		lost:   desc("slot_lost", "Whether the server has given the slot up, so that WAL may be missing; no series where there is none."),
+		lost: desc("slot_lost",
+			"Whether the server has given the slot up, so that WAL may be missing; no series where there is none."),
 		ok: prometheus.NewDesc("loanserve_wal_scrape_success",
 			"Whether the state of the slot could be read for this scrape.", nil, nil),
 	}

@@ -178,6 +178,8 @@ type listBackupsOutput struct {
 type backupPage struct {
 	Data       []backup `json:"data"`
 	NextCursor string   `json:"next_cursor,omitzero" doc:"Left out on the last page."`
+	// PruningRefused is why none of them is deleted at the moment.
+	PruningRefused string `json:"pruning_refused,omitzero" doc:"Why no backup is deleted at the moment: the loss alarm is on. Left out otherwise."`
 }
 
 func (s *Server) listBackups(ctx context.Context, in *listBackupsInput) (*listBackupsOutput, error) {
@@ -193,6 +195,11 @@ func (s *Server) listBackups(ctx context.Context, in *listBackupsInput) (*listBa
 	out := &listBackupsOutput{}
 	for _, row := range rows {
 		out.Body.Data = append(out.Body.Data, backupOf(row))
+	}
+	if err := jobs.CheckLosses(ctx, s.db); errors.Is(err, jobs.ErrLosses) {
+		out.Body.PruningRefused = err.Error()
+	} else if err != nil {
+		return nil, err
 	}
 	if next != "" {
 		out.Body.NextCursor = next

@@ -44,6 +44,13 @@ func TestBackupsOverHTTP(t *testing.T) {
 	require.Equal(t, "logical", list["data"].([]any)[0].(map[string]any)["kind"])
 	require.NotContains(t, list, "next_cursor")
 
+	require.NotContains(t, list, "pruning_refused")
+	l.super(t, `INSERT INTO integrity_findings
+  (kind, severity, loan_id, subject, details, suggested_action, first_seen_at, last_seen_at)
+VALUES ('loan_missing', 'critical', 7, '', '{}', 'Bring it back.', now(), now())`)
+	list = answer(t, l.call(http.MethodGet, path, ""), 200)
+	require.Contains(t, list["pruning_refused"], "loans are missing")
+
 	refused(t, l.call(http.MethodPost, path, body), 400, "key-missing")
 	refused(t, l.call(http.MethodPost, path, `{"kind":"physical"}`, "Idempotency-Key", "a"), 422, "key-reused")
 	w = l.call(http.MethodPost, path, `{"kind":"full"}`, "Idempotency-Key", "c")

@@ -187,7 +187,7 @@ func kill(t *testing.T, alive []*running) (which int) {
 		return false
 	}, patience, 20*time.Millisecond, "nobody archives")
 	require.NoError(t, alive[which].cmd.Process.Kill())
-	<-alive[which].ended
+	require.Error(t, <-alive[which].ended)
 	return which
 }
 

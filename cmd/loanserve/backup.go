@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -142,8 +143,12 @@ func (b *backupListCommand) Run(ctx context.Context, p *program) error {
 	for i := range entries {
 		rows = append(rows, listed(&entries[i]))
 	}
+	wal, err := backup.ListWAL(ctx, s)
+	if err != nil {
+		return err
+	}
 	if b.JSON {
-		return printJSON(p.stdout, map[string]any{"backups": rows})
+		return printJSON(p.stdout, map[string]any{"backups": rows, "wal": notNil(wal)})
 	}
 	t := newTable("BACKUP", "STARTED", " SIZE", " SCHEMA", "ENCRYPTED", "STATE")
 	for _, row := range rows {
@@ -154,7 +159,27 @@ func (b *backupListCommand) Run(ctx context.Context, p *program) error {
 		t.add(row.ID, row.StartedAt.UTC().Format(time.RFC3339), megabytes(row.Bytes),
 			strconv.FormatInt(row.SchemaVersion, 10), encrypted, row.State)
 	}
-	return t.print(p.stdout)
+	if err := t.print(p.stdout); err != nil {
+		return err
+	}
+	return printWAL(p.stdout, wal)
+}
+
+// printWAL says which moments the archived WAL reaches.
+func printWAL(w io.Writer, list []backup.WALStatus) error {
+	for _, st := range list {
+		_, err := fmt.Fprintf(w, "WAL of server %s, timeline %d, from %s to %s, %s; the newest stored at %s\n",
+			st.SystemIdentifier, st.Timeline, st.From, st.To, megabytes(st.Bytes), st.StoredAt.Format(time.RFC3339))
+		if err != nil {
+			return err
+		}
+		for _, gap := range st.Gaps {
+			if _, err := fmt.Fprintf(w, "  NOT whole: %s\n", gap); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 type backupVerifyCommand struct {
@@ -244,6 +269,8 @@ type backupPruneCommand struct {
 	storeFlags
 	retentionFlags
 
+	DatabaseURL databaseURL `name:"database-url" placeholder:"URL" setting:"DATABASE_URL" secret:"" help:"PostgreSQL, if there is one, to ask whether loans are missing: then nothing is deleted."`
+
 	DryRun bool `help:"Only say what would go."`
 	JSON   bool `name:"json" help:"Print JSON."`
 }
@@ -254,13 +281,14 @@ type retentionFlags struct {
 	KeepWeekly  count    `default:"8" placeholder:"N" setting:"LOANSERVE_BACKUP_KEEP_WEEKLY" help:"Weeks; 8 otherwise."`
 	KeepMonthly count    `default:"12" placeholder:"N" setting:"LOANSERVE_BACKUP_KEEP_MONTHLY" help:"Months; 12 otherwise."`
 	KeepYearly  count    `default:"7" placeholder:"N" setting:"LOANSERVE_BACKUP_KEEP_YEARLY" help:"Years; 7 otherwise."`
+	WALWindow   lifetime `name:"wal-window" default:"14d" placeholder:"DURATION" setting:"LOANSERVE_BACKUP_WAL_WINDOW" help:"How far back every moment can be restored, where the write-ahead log is archived; 14d otherwise."`
 	PruneMaxAge lifetime `default:"50h" placeholder:"DURATION" setting:"LOANSERVE_BACKUP_PRUNE_MAX_AGE" help:"How old the newest verified backup may be for anything to be deleted; 50h otherwise."`
 }
 
 func (f *retentionFlags) retention() backup.Retention {
 	return backup.Retention{
 		Daily: int(f.KeepDaily), Weekly: int(f.KeepWeekly), Monthly: int(f.KeepMonthly), Yearly: int(f.KeepYearly),
-		MaxAge: time.Duration(f.PruneMaxAge),
+		MaxAge: time.Duration(f.PruneMaxAge), WAL: time.Duration(f.WALWindow),
 	}
 }
 
@@ -270,22 +298,54 @@ func (b *backupPruneCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	fates, err := backup.Prune(ctx, s, b.retention(), time.Now(), b.DryRun)
+	if err := b.checkLosses(ctx); err != nil {
+		return err
+	}
+	now := time.Now()
+	fates, err := backup.Prune(ctx, s, b.retention(), now, b.DryRun)
+	if err != nil {
+		return err
+	}
+	wal, err := backup.PruneWAL(ctx, s, b.retention(), now, b.DryRun)
 	if err != nil {
 		return err
 	}
 	if b.JSON {
-		return printJSON(p.stdout, map[string]any{"dry_run": b.DryRun, "backups": notNil(fates)})
+		return printJSON(p.stdout, map[string]any{"dry_run": b.DryRun, "backups": notNil(fates), "wal": notNil(wal)})
 	}
 	t := newTable("BACKUP", "FATE", "WHY")
+	gone := "deleted"
+	if b.DryRun {
+		gone = "would go"
+	}
 	for _, fate := range fates {
 		word := "kept"
-		if fate.Delete && b.DryRun {
-			word = "would go"
-		} else if fate.Delete {
-			word = "deleted"
+		if fate.Delete {
+			word = gone
 		}
 		t.add(fate.ID, word, fate.Why)
 	}
+	for _, fate := range wal {
+		word := "kept"
+		if fate.Pieces > 0 {
+			word = gone + " up to " + fate.Before + ", " + megabytes(fate.Bytes)
+		}
+		t.add("WAL of "+fate.SystemIdentifier, word, fate.Why)
+	}
 	return t.print(p.stdout)
+}
+
+// checkLosses refuses while the loss alarm is on, as far as the database can be asked.
+// Where it is gone that is a reason to delete nothing as well, and an operator who
+// names none has been told.
+func (b *backupPruneCommand) checkLosses(ctx context.Context) error {
+	if b.DatabaseURL == "" || b.DryRun {
+		return nil
+	}
+	pool, err := (&databaseFlags{DatabaseURL: b.DatabaseURL}).open(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return jobs.CheckLosses(ctx, pool)
 }

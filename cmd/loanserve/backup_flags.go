@@ -203,7 +203,8 @@ func (i *walInterval) UnmarshalText(text []byte) error {
 var errNoIdentity = errors.New("--backup-identity: is needed with --backup-recipient, to verify what was encrypted " +
 	"($LOANSERVE_BACKUP_IDENTITY)")
 
-var errNoWALStore = errors.New("--backup-wal: is on, and --backup-url names no store to archive into ($LOANSERVE_BACKUP_URL)")
+var errNoWALStore = errors.New(
+	"--backup-wal: is on, and --backup-url names no store to archive into ($LOANSERVE_BACKUP_URL)")
 
 func (f *nightlyFlags) check() error {
 	if f.URL == "" && bool(f.WAL) {

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// A gap is an error in the log, a count, and a new physical backup at once.
+func TestArchiveNoticesGaps(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "loanserve")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	_, env := backupServer(t)
+	r := archiving(t, binary, env)
+	requested := func(key string) func() bool {
+		return func() bool { return strings.Contains(text(t, env["DATABASE_URL"], wishes), key) }
+	}
+	require.Eventually(t, requested("physical for the archive from"), patience, 50*time.Millisecond)
+	caughtUp(t, []*running{r})
+	stopGently(t, r)
+	sql(t, env["DATABASE_URL"], `SELECT pg_drop_replication_slot('loanserve_archive')`)
+	for range 3 {
+		sql(t, env["DATABASE_URL"], `SELECT pg_switch_wal()`)
+		sql(t, env["DATABASE_URL"], `SELECT pg_logical_emit_message(true, 'lost', 'lost')`)
+		sql(t, env["DATABASE_URL"], `CHECKPOINT`)
+	}
+	require.NotContains(t, text(t, env["DATABASE_URL"], wishes), "physical after the gap")
+	r = archiving(t, binary, env)
+	require.Eventually(t, requested("physical after the gap from"), patience, 50*time.Millisecond)
+	caughtUp(t, []*running{r})
+	require.InDelta(t, 1, r.metric(t, "loanserve_wal_gaps_total"), 0)
+	require.InDelta(t, 1, r.metric(t, "loanserve_wal_slot_active"), 0)
+	require.InDelta(t, 0, r.metric(t, "loanserve_wal_slot_lost"), 0)
+	require.Contains(t, r.log.String(), "WAL was lost before it was archived")
+	require.Contains(t, r.log.String(), "max_slot_wal_keep_size is -1")
+	stopGently(t, r)
+}
+
+const wishes = `SELECT coalesce(string_agg(idempotency_key, ', ' ORDER BY created_at), '') FROM backups`
+
+// stopGently ends the program as an operator does.
+func stopGently(t *testing.T, r *running) {
+	t.Helper()
+	r.signal(t, syscall.SIGTERM)
+	require.NoError(t, r.end(t), "%s", r.log)
+}
+
+// text is the one text that a query answers.
+func text(t *testing.T, url, query string) (answer string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	require.NoError(t, conn.QueryRow(t.Context(), query).Scan(&answer))
+	return answer
+}
