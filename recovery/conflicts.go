@@ -41,15 +41,19 @@ func (s *Salvage) findConflicts(ctx context.Context, q querier, p *Plan, f *foun
 
 // addConflicts adds the rows of a source, as g, unless there are none.
 func (p *Plan) addConflicts(ctx context.Context, q querier, kind ConflictKind, f *found, what, source string) error {
-	keys, err := query(ctx, q, pgx.RowTo[string],
-		`SELECT concat_ws(', ', `+list(f.table.key, "g.", "::text")+`) FROM `+source+` ORDER BY `+list(f.table.key, "g.", ""))
+	c := Conflict{Kind: kind, Table: f.table.name, What: what, Keys: []string{}}
+	_, err := query(ctx, q, func(row pgx.CollectableRow) (struct{}, error) {
+		var key string
+		err := row.Scan(&key, &c.Count)
+		c.Keys = append(c.Keys, key)
+		return struct{}{}, err
+	}, fmt.Sprintf(`SELECT concat_ws(', ', %s), count(*) OVER () FROM %s ORDER BY %s LIMIT %d`,
+		list(f.table.key, "g.", "::text"), source, list(f.table.key, "g.", ""), maxKeys))
 	if err != nil {
 		return fmt.Errorf("look for conflicts with %s: %w", what, err)
 	}
-	if len(keys) > 0 {
-		p.Conflicts = append(p.Conflicts, Conflict{
-			Kind: kind, Table: f.table.name, What: what, Count: int64(len(keys)), Keys: keys[:min(len(keys), maxKeys)],
-		})
+	if c.Count > 0 {
+		p.Conflicts = append(p.Conflicts, c)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -97,9 +99,7 @@ func (s *Salvage) keepJobs(ctx context.Context, list []waitingJob) error {
 		return err
 	}
 	for _, j := range taken {
-		if !slices.ContainsFunc(s.jobs, func(o waitingJob) bool { return o.id == j.id }) {
-			s.jobs = append(s.jobs, j)
-		}
+		s.jobs[j.id] = j
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (s *Salvage) taking(ctx context.Context, q querier, list []waitingJob, cond
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	var found []string
+	found := map[string]bool{}
 	for _, name := range s.order {
 		f := s.found[name]
 		if c, _ := f.table.column(f.table.key[0]); len(f.table.key) != 1 || c.typ != "uuid" {
@@ -125,17 +125,20 @@ func (s *Salvage) taking(ctx context.Context, q querier, list []waitingJob, cond
 		if err != nil {
 			return nil, fmt.Errorf("look for rows that jobs name: %w", err)
 		}
-		found = append(found, some...)
+		for _, key := range some {
+			found[key] = true
+		}
 	}
 	return slices.DeleteFunc(slices.Clone(list), func(j waitingJob) bool {
-		return !slices.ContainsFunc(j.keys, func(key string) bool { return slices.Contains(found, key) })
+		return !slices.ContainsFunc(j.keys, func(key string) bool { return found[key] })
 	}), nil
 }
 
 // askAgain asks for the jobs that name selected rows and that do not wait any more, and
 // returns how many those are. One too many does no harm: what it would do is done.
 func (s *Salvage) askAgain(ctx context.Context, tx pgx.Tx) (int, error) {
-	wanted, err := s.taking(ctx, tx, s.jobs, ` AND `+selected)
+	byID := func(a, b waitingJob) int { return cmp.Compare(a.id, b.id) }
+	wanted, err := s.taking(ctx, tx, slices.SortedFunc(maps.Values(s.jobs), byID), ` AND `+selected)
 	if err != nil || len(wanted) == 0 {
 		return 0, err
 	}

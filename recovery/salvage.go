@@ -33,7 +33,7 @@ type Salvage struct {
 	images int      // pairs that were compared
 	image  string   // the URL of the newest image before
 	loans  Loans    // that are selected
-	jobs   []waitingJob
+	jobs   map[int64]waitingJob
 }
 
 // found is what is different in one table.
@@ -61,7 +61,7 @@ func Open(ctx context.Context, url string) (*Salvage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Salvage{live: live, found: map[string]*found{}}
+	s := &Salvage{live: live, found: map[string]*found{}, jobs: map[int64]waitingJob{}}
 	if s.now, err = readSchema(ctx, live); err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
