@@ -31,7 +31,7 @@ type archived struct {
 }
 
 // archive starts one. It ends with the test.
-func archive(t *testing.T) *archived {
+func archive(t testing.TB) *archived {
 	t.Helper()
 	// A server sends what it has flushed, and tells of no commit that it has not.
 	cluster, err := pgcluster.Start(t.Context(), pgcluster.Options{
@@ -70,7 +70,7 @@ func archive(t *testing.T) *archived {
 	return a
 }
 
-func pool(t *testing.T, url, role string) *pgxpool.Pool {
+func pool(t testing.TB, url, role string) *pgxpool.Pool {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(url)
 	require.NoError(t, err)
@@ -100,7 +100,7 @@ func (a *archived) Covered(through time.Time) {
 }
 
 // catchUp waits until all that is committed by now is in the store.
-func (a *archived) catchUp(t *testing.T) {
+func (a *archived) catchUp(t testing.TB) {
 	t.Helper()
 	now := time.Now()
 	for late := time.After(time.Minute); ; {

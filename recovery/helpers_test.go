@@ -19,7 +19,7 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-func exec(t *testing.T, db querier, sql string, args ...any) {
+func exec(t testing.TB, db querier, sql string, args ...any) {
 	t.Helper()
 	_, err := db.Exec(t.Context(), sql, args...)
 	require.NoError(t, err, sql)

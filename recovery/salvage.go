@@ -238,6 +238,14 @@ func (s *Salvage) dropRepeated(ctx context.Context) error {
 				}
 			}
 		}
+	}
+	return nil
+}
+
+// analyze tells the planner of what was salvaged, of which it otherwise expects next to
+// nothing, and then compares each row with each.
+func (s *Salvage) analyze(ctx context.Context) error {
+	for _, name := range s.order {
 		_, err := s.live.Exec(ctx, `ANALYZE `+gone(name)+`; ANALYZE `+was(name)+`; ANALYZE `+became(name))
 		if err != nil {
 			return fmt.Errorf("analyze what was salvaged: %w", err)

@@ -93,14 +93,22 @@ const (
 func (s *Salvage) Select(ctx context.Context, loans Loans) error {
 	for _, name := range s.order {
 		for _, temporary := range []string{gone(name), was(name)} {
-			if _, err := s.live.Exec(ctx, `UPDATE `+temporary+` SET `+selected+` = $1`, loans.none()); err != nil {
+			_, err := s.live.Exec(ctx, `UPDATE `+temporary+` SET `+selected+` = $1 WHERE `+selected+` <> $1`, loans.none())
+			if err != nil {
 				return fmt.Errorf("select rows: %w", err)
 			}
 		}
 	}
-	if s.loans = loans; loans.none() {
-		return nil
+	if s.loans = loans; !loans.none() {
+		if err := s.selectLoans(ctx, loans); err != nil {
+			return err
+		}
 	}
+	return s.analyze(ctx)
+}
+
+// selectLoans selects what is of the named loans.
+func (s *Salvage) selectLoans(ctx context.Context, loans Loans) error {
 	ids, err := s.numbered(ctx, loans.Numbers)
 	if err != nil {
 		return err
@@ -163,6 +171,10 @@ func (e *UnknownLoanError) Error() string {
 // spread selects deleted rows along the foreign keys until there are no more: those
 // that name selected ones, or with up those that selected ones name.
 func (s *Salvage) spread(ctx context.Context, up bool) error {
+	// How many rows are selected changes all the time: the planner would expect none.
+	if _, err := s.live.Exec(ctx, `SET enable_nestloop = off`); err != nil {
+		return fmt.Errorf("plan for many rows: %w", err)
+	}
 	for more := true; more; {
 		more = false
 		for _, k := range s.schema.keys {
@@ -181,6 +193,9 @@ func (s *Salvage) spread(ctx context.Context, up bool) error {
 			}
 			more = more || tag.RowsAffected() > 0
 		}
+	}
+	if _, err := s.live.Exec(ctx, `RESET enable_nestloop`); err != nil {
+		return fmt.Errorf("plan for many rows: %w", err)
 	}
 	return nil
 }
