@@ -81,7 +81,7 @@ func (b *bench) walDelays(ctx context.Context, out io.Writer) error {
 	}()
 	defer func() {
 		cancel()
-		<-ended
+		_ = <-ended
 	}()
 	select {
 	case <-w.begun:
