@@ -103,6 +103,25 @@ func TestChangedRows(t *testing.T) {
 		column[string](t, d.live.Super, `SELECT name FROM loans ORDER BY id`))
 }
 
+// TestChangedLedgerIsNotMended has the transaction rewrite what is only ever added to.
+// The guards do not let it be rewritten again, and what was deleted comes without.
+func TestChangedLedgerIsNotMended(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	all := loans(t, db, 2)
+	d := damage{before: db, live: db.Copy(t), xid: "1"}
+	testdb.LoseLoans(t, d.live.Super, all[0].ID)
+	exec(t, d.live.Super, `UPDATE transactions SET rule = 'forged'`)
+	exec(t, d.live.Super, testdb.SetGuards("ENABLE ALWAYS"))
+	d.after = d.live.Copy(t)
+	s := d.open(t, "")
+	_, err := s.Merge(t.Context())
+	require.ErrorContains(t, err, "the ledger is only ever added to")
+	require.Equal(t, 1, one[int](t, d.live.Super, `SELECT count(*) FROM loans`))
+	s.DeletedOnly = true
+	require.Len(t, d.merge(t, s).Loans, 1)
+}
+
 func mustPlan(t *testing.T, s *recovery.Salvage) *recovery.Plan {
 	t.Helper()
 	p, err := s.Plan(t.Context())

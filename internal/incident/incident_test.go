@@ -54,7 +54,7 @@ func TestIncident(t *testing.T) {
 	xid, at := s.lose()
 	after := s.rows()
 	s.payOnce(left, "2026-10-30", "later")
-	s.find(xid)
+	s.find(xid, at)
 	s.rehearse(at)
 	s.alarm(at)
 	since := s.rows()
@@ -67,6 +67,28 @@ func TestIncident(t *testing.T) {
 	require.Equal(t, "posted", one[string](t, s.super,
 		`SELECT status::text FROM payments WHERE idempotency_key = 'restored'`))
 	s.told("a payment on loan %d, which was lost, is posted", lost[0])
+	s.followed()
+}
+
+// followed sees that the test has run every command of the runbook.
+func (s *story) followed() {
+	s.t.Helper()
+	if !s.finds {
+		return
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "recovery.md"))
+	require.NoError(s.t, err)
+	_, section, found := strings.Cut(string(text), "## Loans are missing\n")
+	require.True(s.t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	commands := 0
+	for line := range strings.Lines(section) {
+		if command, ok := strings.CutPrefix(line, "    loanserve "); ok {
+			require.Contains(s.t, s.runs, shape(strings.Fields(command)), "docs/recovery.md says: %s", line)
+			commands++
+		}
+	}
+	require.GreaterOrEqual(s.t, commands, 7)
 }
 
 // story is the deployment and what happens to it.
@@ -211,7 +233,7 @@ func (s *story) lose() (xid string, at time.Time) {
 }
 
 // find has the program say which transaction it was.
-func (s *story) find(xid string) {
+func (s *story) find(xid string, at time.Time) {
 	binaries, err := pgcluster.Find()
 	require.NoError(s.t, err)
 	if _, err := os.Stat(filepath.Join(binaries.Dir, "pg_waldump")); err != nil {
@@ -229,6 +251,7 @@ func (s *story) find(xid string) {
 	require.EqualValues(s.t, len(lost), found.Takings[i].Deleted["loans"])
 	require.Len(s.t, found.Missing, len(lost))
 	s.finds = true
+	s.run(0, "recover", "find", "--since", at.Format(time.RFC3339Nano))
 	s.told("recover find: transaction %s deleted %v", xid, found.Takings[i].Deleted)
 }
 

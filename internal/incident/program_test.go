@@ -29,6 +29,7 @@ type deployment struct {
 	binary string
 	env    []string
 	token  string
+	runs   []string // the commands that were run, as shape tells them
 	api    string
 	admin  string
 }
@@ -44,12 +45,26 @@ func (d *deployment) command(ctx context.Context, args ...string) *exec.Cmd {
 // run runs a command to its end, which must be with the exit code.
 func (d *deployment) run(code int, args ...string) (stdout string) {
 	d.t.Helper()
+	d.runs = append(d.runs, shape(args))
 	cmd := d.command(d.t.Context(), args...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	_ = cmd.Run() // The exit code says it.
 	require.Equal(d.t, code, cmd.ProcessState.ExitCode(), "loanserve %s\n%s%s", strings.Join(args, " "), &out, &said)
 	return out.String()
+}
+
+// shape is a command with the names of its flags and without their values. How it
+// prints and whom it asks is left out.
+func shape(args []string) string {
+	var all []string
+	for i, arg := range args {
+		value := i > 0 && strings.HasPrefix(args[i-1], "--") && !strings.HasPrefix(arg, "--")
+		if !value && arg != "--json" && arg != "--yes" {
+			all = append(all, arg)
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // started is what a process logs when it has started.
