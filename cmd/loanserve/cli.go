@@ -28,6 +28,7 @@ type cli struct {
 	User     userCommand     `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
 	Backup   backupCommand   `cmd:"" help:"Make, list, verify and prune backups."`
 	Restore  restoreCommand  `cmd:"" help:"Restore a backup into a new directory or an empty database."`
+	Recover  recoverCommand  `cmd:"" help:"Bring back what a transaction deleted, and keep what was written since."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 	OpenAPI  openAPICommand  `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
 	Metrics  metricsCommand  `cmd:"" help:"Print what the program exports for Prometheus, as Markdown."`
