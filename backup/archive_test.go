@@ -1,7 +1,9 @@
 package backup_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"loanserve/backup"
@@ -309,6 +312,13 @@ func TestArchiveIsBroken(t *testing.T) {
 		from, _, _ := strings.Cut(filepath.Base(victim), "-")
 		require.Equal(t, from, fmt.Sprintf("%016X", lsn(t, (*gap).Gap.From)))
 	}
+	// What is right by its name and is not the server's WAL ends the replay, and is noticed.
+	other := forged(t, filepath.Base(victim), filepath.Dir(victim))
+	_, err = backup.RestorePoint(t.Context(), o, backup.Point{Latest: true}, scratch(t, "forged"))
+	require.ErrorAs(t, err, new(*backup.BrokenError))
+	require.ErrorContains(t, err, "can be replayed up to")
+	require.NoError(t, os.Remove(other))
+
 	require.NoError(t, os.WriteFile(victim, content, 0o600))
 	require.Equal(t, "0,1,last", at(t, o, backup.Point{Latest: true}))
 }
@@ -319,4 +329,22 @@ func lsn(t *testing.T, text string) uint64 {
 	_, err := fmt.Sscanf(text, "%X/%X", &high, &low)
 	require.NoError(t, err)
 	return high<<32 | low
+}
+
+// forged stores zeros in the place of a piece.
+func forged(t *testing.T, name, dir string) (path string) {
+	t.Helper()
+	bounds := strings.Split(name, "-")
+	var start, end int
+	_, err := fmt.Sscanf(bounds[0]+" "+bounds[1], "%X %X", &start, &end)
+	require.NoError(t, err)
+	var packed bytes.Buffer
+	w, err := zstd.NewWriter(&packed)
+	require.NoError(t, err)
+	_, err = w.Write(make([]byte, end-start))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	path = filepath.Join(dir, fmt.Sprintf("%s-%s-%x.zst", bounds[0], bounds[1], sha256.Sum256(packed.Bytes())))
+	require.NoError(t, os.WriteFile(path, packed.Bytes(), 0o600))
+	return path
 }

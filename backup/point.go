@@ -228,6 +228,11 @@ func (o *RestoreOptions) recoverFrom(ctx context.Context, m *Manifest, p Point, 
 	settings := maps.Clone(isolated)
 	maps.Copy(settings, p.settings(cov.way[len(cov.way)-1].Timeline))
 	cluster, err := pgcluster.Start(ctx, pgcluster.Options{Dir: dir, Durable: durable, Settings: settings})
+	if err == nil && p.Latest && cov.end > end {
+		if err := o.checkEnd(ctx, &cov, chain.facts.SegmentBytes, cluster); err != nil {
+			return nil, errors.Join(err, cluster.Stop())
+		}
+	}
 	if err == nil {
 		return cluster, nil
 	}
