@@ -93,7 +93,9 @@ func Find(ctx context.Context, o backup.RestoreOptions, url string, since time.T
 			found.Takings = append(found.Takings, t)
 		}
 	}
-	slices.SortFunc(found.Takings, func(a, b Taking) int { return cmp.Compare(b.XID, a.XID) })
+	slices.SortStableFunc(found.Takings, func(a, b Taking) int {
+		return cmp.Or(b.CommittedAt.Compare(a.CommittedAt), cmp.Compare(b.XID, a.XID))
+	})
 	return found, nil
 }
 

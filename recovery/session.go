@@ -12,8 +12,8 @@ import (
 	"loanserve/queries"
 )
 
-// ownerRole owns every table: who inserts with its rights needs no guard switched off.
-const ownerRole = "loanserve_owner"
+// OwnerRole owns every table: who inserts with its rights needs no guard switched off.
+const OwnerRole = "loanserve_owner"
 
 // connect opens a session in which the same row has the same text everywhere.
 func connect(ctx context.Context, url string) (*pgx.Conn, error) {
@@ -37,10 +37,10 @@ func connectLive(ctx context.Context, url string) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = conn.Exec(ctx, `SELECT set_config('role', $1, false), set_config('search_path', 'public', false)`, ownerRole)
+	_, err = conn.Exec(ctx, `SELECT set_config('role', $1, false), set_config('search_path', 'public', false)`, OwnerRole)
 	if err != nil {
 		_ = conn.Close(context.WithoutCancel(ctx))
-		return nil, fmt.Errorf("become %s, which takes a login that may migrate: %w", ownerRole, err)
+		return nil, fmt.Errorf("become %s, which takes a login that may migrate: %w", OwnerRole, err)
 	}
 	return conn, nil
 }

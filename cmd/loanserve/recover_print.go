@@ -85,7 +85,9 @@ func (r *recovered) sentence() string {
 // warnOfGuards says where guards are off: whoever deleted what came back may have
 // switched them off.
 func warnOfGuards(ctx context.Context, p *program, url string) error {
-	pool, err := database.Open(ctx, url, database.Options{MaxConns: 1, ApplicationName: "loanserve recover"})
+	pool, err := database.Open(ctx, url, database.Options{
+		Role: recovery.OwnerRole, MaxConns: 1, ApplicationName: "loanserve recover",
+	})
 	if err != nil {
 		return err
 	}
