@@ -195,6 +195,8 @@ func TestFoundInTheArchiveAndBroughtBack(t *testing.T) {
 	elsewhere, err := recovery.Open(t.Context(), testdb.Clone(t).URL)
 	require.NoError(t, err)
 	defer elsewhere.Close(context.Background())
+	_, err = recovery.Find(t.Context(), a.options, testdb.Clone(t).URL, time.Time{})
+	require.ErrorIs(t, err, recovery.ErrNoBackup)
 	beforeURL, afterURL := images.URLs("loanserve")
 	require.ErrorIs(t, elsewhere.Collect(t.Context(), beforeURL, afterURL, nil), recovery.ErrOtherServer)
 
