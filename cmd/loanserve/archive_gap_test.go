@@ -88,7 +88,8 @@ func TestRestoreWantsOnePoint(t *testing.T) {
 	got = runWith(t.Context(), env, "restore", "--to-time", "2026-11-28T03:04:05-05:00", "--into", into)
 	require.Equal(t, exitFailure, got.code)
 	require.Contains(t, got.stderr, "no physical backup in the store ended before that point")
-	got = runWith(t.Context(), environment{}, "work", "--backup-wal", "on", "--database-url", "postgres://user@localhost/db")
+	env = environment{"DATABASE_URL": "postgres://user@localhost/db", "LOANSERVE_BACKUP_WAL": "on"}
+	got = runWith(t.Context(), env, "work")
 	require.Equal(t, exitUsage, got.code)
 	require.Contains(t, got.stderr, "names no store to archive into")
 }

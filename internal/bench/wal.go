@@ -54,7 +54,7 @@ func (*walWatch) Missing(_ context.Context, gap backup.WALGap) error { return er
 
 // walDelays measures how long it takes from a commit until it is in the store, which
 // is what is lost with the site: one commit after the other, with pauses at random.
-func (b *bench) walDelays(ctx context.Context, out io.Writer) error {
+func (b *bench) walDelays(ctx context.Context, out io.Writer) (err error) {
 	if b.walCommits == 0 {
 		return nil
 	}
@@ -81,12 +81,14 @@ func (b *bench) walDelays(ctx context.Context, out io.Writer) error {
 	}()
 	defer func() {
 		cancel()
-		_ = <-ended
+		if why := <-ended; err == nil && !errors.Is(why, context.Canceled) {
+			err = why
+		}
 	}()
 	select {
 	case <-w.begun:
 	case err := <-ended:
-		ended <- nil
+		ended <- err
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "%d commits on their way into the archive\n", b.walCommits)
