@@ -188,6 +188,18 @@ func TestFoundInTheArchiveAndBroughtBack(t *testing.T) {
 		require.ElementsMatch(t, before[table], got, table)
 	}
 
+	// A store may have backups of several servers.
+	images, err := recovery.MakeImages(t.Context(), a.options, took[1].XID)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, images.Close()) }()
+	elsewhere, err := recovery.Open(t.Context(), testdb.Clone(t).URL)
+	require.NoError(t, err)
+	defer elsewhere.Close(context.Background())
+	_, err = recovery.Find(t.Context(), a.options, testdb.Clone(t).URL, time.Time{})
+	require.ErrorIs(t, err, recovery.ErrNoBackup)
+	beforeURL, afterURL := images.URLs("loanserve")
+	require.ErrorIs(t, elsewhere.Collect(t.Context(), beforeURL, afterURL, nil), recovery.ErrOtherServer)
+
 	// A transaction that never was is no image of anything.
 	last, err := strconv.ParseUint(second, 10, 64)
 	require.NoError(t, err)

@@ -45,21 +45,21 @@ type Search struct {
 }
 
 // ErrNoBackup is returned where there is nothing to begin at.
-var ErrNoBackup = errors.New("the store has no physical backup, so no WAL can be read")
+var ErrNoBackup = errors.New("the store has no physical backup of the server of this database, so no WAL can be read")
 
 // Find reads the archived WAL for transactions that deleted rows of loans, from the
 // newest physical backup on that ended before a time, from the oldest where there is
 // none, and from the newest for the zero time. The URL names the database at work, which says what the tables are.
 func Find(ctx context.Context, o backup.RestoreOptions, url string, since time.Time) (found *Search, err error) {
-	base, err := baseFor(ctx, o, since)
-	if err != nil {
-		return nil, err
-	}
 	live, err := connectLive(ctx, url)
 	if err != nil {
 		return nil, err
 	}
 	defer live.Close(context.WithoutCancel(ctx))
+	base, err := baseFor(ctx, o, live, since)
+	if err != nil {
+		return nil, err
+	}
 	found = &Search{Takings: []Taking{}, Backup: base.ID, From: base.StartedAt, Missing: []Loan{}}
 	missing, err := queries.New(live).ListMissingLoans(ctx, 1<<20)
 	if err != nil {
@@ -99,16 +99,22 @@ func Find(ctx context.Context, o backup.RestoreOptions, url string, since time.T
 	return found, nil
 }
 
-// baseFor returns the manifest of the newest physical backup that ended before a time,
-// and of the oldest where there is none.
-func baseFor(ctx context.Context, o backup.RestoreOptions, since time.Time) (*backup.Manifest, error) {
+// baseFor returns the manifest of the server's newest physical backup that ended before
+// a time, and of its oldest where there is none.
+func baseFor(ctx context.Context, o backup.RestoreOptions, live *pgx.Conn, since time.Time) (*backup.Manifest, error) {
+	var server string
+	err := live.QueryRow(ctx, `SELECT system_identifier::text FROM pg_control_system()`).Scan(&server)
+	if err != nil {
+		return nil, fmt.Errorf("read identifier of server: %w", err)
+	}
 	entries, err := backup.List(ctx, o.Store)
 	if err != nil {
 		return nil, err
 	}
 	var base *backup.Manifest
 	for _, e := range slices.Backward(entries) {
-		if e.Broken != "" || e.Manifest.Kind != backup.Physical || e.Manifest.WAL == nil {
+		if e.Broken != "" || e.Manifest.Kind != backup.Physical || e.Manifest.WAL == nil ||
+			e.Manifest.Database.SystemIdentifier != server {
 			continue
 		}
 		if base = e.Manifest; since.IsZero() || base.FinishedAt.Before(since) {

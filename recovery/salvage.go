@@ -115,6 +115,9 @@ func (s *Salvage) Collect(
 		return err
 	}
 	defer i.close(ctx)
+	if err := s.sameServer(ctx, i.before); err != nil {
+		return err
+	}
 	old, err := readSchema(ctx, i.before)
 	if err != nil {
 		return err
@@ -139,6 +142,27 @@ func (s *Salvage) Collect(
 		return err
 	}
 	return s.collectJobs(ctx, i.before)
+}
+
+// ErrOtherServer is returned for images of another server than that of the database at
+// work: a store may have backups of several, and their transactions have the same numbers.
+var ErrOtherServer = errors.New("the archive is of another server than the database at work")
+
+// sameServer compares what a server is told by, which a physical copy of it keeps.
+func (s *Salvage) sameServer(ctx context.Context, image *pgx.Conn) error {
+	var ours, theirs int64
+	const sql = `SELECT system_identifier FROM pg_control_system()`
+	err := s.live.QueryRow(ctx, sql).Scan(&ours)
+	if err == nil {
+		err = image.QueryRow(ctx, sql).Scan(&theirs)
+	}
+	if err != nil {
+		return fmt.Errorf("read identifier of server: %w", err)
+	}
+	if ours != theirs {
+		return fmt.Errorf("%w: %d and %d", ErrOtherServer, theirs, ours)
+	}
+	return nil
 }
 
 // batch is how many rows are fetched at once.
