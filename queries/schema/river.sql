@@ -9,10 +9,13 @@ CREATE TABLE river.river_job (
   id           bigint NOT NULL,
   state        river.river_job_state NOT NULL,
   attempt      smallint NOT NULL,
+  max_attempts smallint NOT NULL,
   attempted_at timestamptz,
   attempted_by text[],
   created_at   timestamptz NOT NULL,
   scheduled_at timestamptz NOT NULL,
+  finalized_at timestamptz,
+  errors       jsonb[],
   kind         text NOT NULL,
   queue        text NOT NULL,
   args         jsonb NOT NULL
