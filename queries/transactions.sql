@@ -26,6 +26,15 @@ WHERE loan_id = @loan_id AND seq > @after_seq AND seq <= @up_to_seq
 ORDER BY seq
 LIMIT @row_limit;
 
+-- ListLatestTransactions returns a loan's transactions below before_seq, the latest
+-- first, at most row_limit of them.
+--
+-- name: ListLatestTransactions :many
+SELECT * FROM transactions
+WHERE loan_id = @loan_id AND seq < @before_seq
+ORDER BY seq DESC
+LIMIT @row_limit;
+
 -- ListLiveTransactions returns a loan's transactions after the boarding that
 -- stand: neither reversals nor reversed, in order of seq.
 --

@@ -105,6 +105,64 @@ func (q *Queries) GetBoarding(ctx context.Context, loanID int64) (Transaction, e
 	return i, err
 }
 
+const listLatestTransactions = `-- name: ListLatestTransactions :many
+SELECT loan_id, seq, kind, effective_on, posted_at, due_on, payment_id, reverses, cash_cents, principal_cents, interest_income_cents, escrow_cents, suspense_cents, late_charges_receivable_cents, late_charge_income_cents, fees_receivable_cents, fee_income_cents, escrow_advance_cents, boarding_clearing_cents, rule, caused_by, hash FROM transactions
+WHERE loan_id = $1 AND seq < $2
+ORDER BY seq DESC
+LIMIT $3
+`
+
+type ListLatestTransactionsParams struct {
+	LoanID    int64
+	BeforeSeq int32
+	RowLimit  int32
+}
+
+// ListLatestTransactions returns a loan's transactions below before_seq, the latest
+// first, at most row_limit of them.
+func (q *Queries) ListLatestTransactions(ctx context.Context, arg ListLatestTransactionsParams) ([]Transaction, error) {
+	rows, err := q.db.Query(ctx, listLatestTransactions, arg.LoanID, arg.BeforeSeq, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Transaction{}
+	for rows.Next() {
+		var i Transaction
+		if err := rows.Scan(
+			&i.LoanID,
+			&i.Seq,
+			&i.Kind,
+			&i.EffectiveOn,
+			&i.PostedAt,
+			&i.DueOn,
+			&i.PaymentID,
+			&i.Reverses,
+			&i.CashCents,
+			&i.PrincipalCents,
+			&i.InterestIncomeCents,
+			&i.EscrowCents,
+			&i.SuspenseCents,
+			&i.LateChargesReceivableCents,
+			&i.LateChargeIncomeCents,
+			&i.FeesReceivableCents,
+			&i.FeeIncomeCents,
+			&i.EscrowAdvanceCents,
+			&i.BoardingClearingCents,
+			&i.Rule,
+			&i.CausedBy,
+			&i.Hash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listLiveTransactions = `-- name: ListLiveTransactions :many
 SELECT t.loan_id, t.seq, t.kind, t.effective_on, t.posted_at, t.due_on, t.payment_id, t.reverses, t.cash_cents, t.principal_cents, t.interest_income_cents, t.escrow_cents, t.suspense_cents, t.late_charges_receivable_cents, t.late_charge_income_cents, t.fees_receivable_cents, t.fee_income_cents, t.escrow_advance_cents, t.boarding_clearing_cents, t.rule, t.caused_by, t.hash FROM transactions t
 WHERE t.loan_id = $1 AND t.seq > 1 AND t.kind <> 'reversal'

@@ -84,7 +84,7 @@ func (l *eventLog) observe(r *http.Request, req *request, status int, answered b
 		e.actor = *req.principal
 	}
 	switch {
-	case l.db == nil:
+	case l.db == nil, req.page:
 		return
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusTooManyRequests:
 		e.kind = eventRefused

@@ -33,7 +33,7 @@ func (s *Server) routeLoans() {
 	register(s, ScopeLoansRead, huma.Operation{
 		OperationID: "list-transactions", Method: http.MethodGet, Path: "/v1/loans/{loan_id}/transactions",
 		Tags: []string{"loans"}, Errors: []int{http.StatusNotFound},
-		Summary:     "List a loan's transactions, the oldest first",
+		Summary:     "List a loan's transactions, the oldest or the newest first",
 		Description: "The loan's books. Debits are positive, and the accounts of a transaction sum to zero.",
 	}, s.listTransactions)
 	register(s, ScopeLoansRead, huma.Operation{

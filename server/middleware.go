@@ -33,6 +33,7 @@ type request struct {
 	accept    string // the header Accept, for what has several forms
 	principal *Principal
 	told      bool  // where it succeeds, an event of its own tells of it
+	page      bool  // It is for a page, which asks the API, and that tells of what it is asked.
 	cause     error // why the answer is a problem, where that is not the client's business
 }
 

@@ -3,12 +3,14 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"loanserve/mortgage"
 	"loanserve/queries"
@@ -113,4 +115,24 @@ func (s *Server) listPaymentBatchItems(
 		out.Link = in.linkToNext(batchPath(in.BatchID)+"/items", next, more)
 	}
 	return out, nil
+}
+
+type getPaymentBatchItemInput struct {
+	BatchID uuid.UUID `path:"batch_id" format:"uuid"`
+	Line    int32     `path:"line" minimum:"1" maximum:"2147483647"`
+}
+
+type getPaymentBatchItemOutput struct{ Body batchItem }
+
+func (s *Server) getPaymentBatchItem(
+	ctx context.Context, in *getPaymentBatchItemInput,
+) (*getPaymentBatchItemOutput, error) {
+	row, err := s.q.GetPaymentBatchItem(ctx, in.BatchID, in.Line)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, notFound("There is no such batch, or it has no such line.")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get item: %w", err)
+	}
+	return &getPaymentBatchItemOutput{Body: batchItemOf(row)}, nil
 }

@@ -37,6 +37,11 @@ func (s *Server) routePaymentBatches() {
 		Tags: []string{"payment batches"}, Summary: "List a batch's items in the order of the file",
 		Errors: []int{http.StatusNotFound},
 	}, s.listPaymentBatchItems)
+	register(s, ScopePaymentsRead, huma.Operation{
+		OperationID: "get-payment-batch-item", Method: http.MethodGet,
+		Path: "/v1/payment-batches/{batch_id}/items/{line}", Tags: []string{"payment batches"},
+		Summary: "Get one item of a batch", Errors: []int{http.StatusNotFound},
+	}, s.getPaymentBatchItem)
 	register(s, ScopePaymentsWrite, huma.Operation{
 		OperationID: "resolve-payment-batch-item", Method: http.MethodPost,
 		Path: "/v1/payment-batches/{batch_id}/items/{line}/resolution",

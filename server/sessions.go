@@ -29,6 +29,10 @@ func (s *Server) routeSessions() {
 		Summary: "List one's own sessions, the newest first",
 	}, s.listSessions)
 	register(s, ScopeSelf, huma.Operation{
+		OperationID: "get-current-session", Method: http.MethodGet, Path: "/v1/sessions/current",
+		Tags: []string{"sessions"}, Summary: "See who one is logged in as, and what one may do",
+	}, s.currentSession)
+	register(s, ScopeSelf, huma.Operation{
 		OperationID: "log-out", Method: http.MethodDelete, Path: "/v1/sessions/current", Tags: []string{"sessions"},
 		Summary: "Log out", Description: "Ends the session by which the request is made, at once.",
 		DefaultStatus: http.StatusNoContent,
@@ -136,6 +140,26 @@ func sessionCookieOf(token string, seconds int) string {
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	return held.String()
+}
+
+type currentSessionOutput struct{ Body currentSession }
+
+type currentSession struct {
+	SessionID int64    `json:"session_id"`
+	UserID    int64    `json:"user_id"`
+	Principal string   `json:"principal" doc:"As it is recorded with what one causes."`
+	Name      string   `json:"name"`
+	Scopes    []string `json:"scopes" doc:"Of one's roles, as they are now."`
+}
+
+func (s *Server) currentSession(ctx context.Context, _ *struct{}) (*currentSessionOutput, error) {
+	p, err := person(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &currentSessionOutput{Body: currentSession{
+		SessionID: p.SessionID, UserID: p.UserID, Principal: p.ID, Name: p.Name, Scopes: p.Scopes,
+	}}, nil
 }
 
 type listSessionsOutput struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -58,7 +59,11 @@ func transactionOf(t queries.Transaction) transaction {
 type listTransactionsInput struct {
 	LoanPath
 	Page
+	Order string `query:"order" enum:"oldest,newest" default:"oldest" doc:"Which come first."`
 }
+
+// newest says whether the latest come first.
+func (in *listTransactionsInput) newest() bool { return in.Order == "newest" }
 
 type listTransactionsOutput struct {
 	Link string `header:"Link" doc:"The next page (RFC 8288)."`
@@ -71,15 +76,9 @@ type transactionPage struct {
 }
 
 func (s *Server) listTransactions(ctx context.Context, in *listTransactionsInput) (*listTransactionsOutput, error) {
-	after, err := in.afterNumber(32)
+	rows, err := s.readTransactions(ctx, in)
 	if err != nil {
 		return nil, err
-	}
-	rows, err := s.q.ListTransactions(ctx, queries.ListTransactionsParams{
-		LoanID: in.LoanID, AfterSeq: int32(after), UpToSeq: math.MaxInt32, RowLimit: in.Limit + 1,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list transactions: %w", err)
 	}
 	if len(rows) == 0 { // A loan that exists has at least one.
 		if _, err := s.findLoan(ctx, in.LoanID); err != nil {
@@ -93,9 +92,37 @@ func (s *Server) listTransactions(ctx context.Context, in *listTransactionsInput
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		out.Link = in.linkToNext(in.path("/transactions"), next, nil)
+		more := url.Values{}
+		if in.newest() {
+			more.Set("order", in.Order)
+		}
+		out.Link = in.linkToNext(in.path("/transactions"), next, more)
 	}
 	return out, nil
+}
+
+// readTransactions reads one more than a page of them.
+func (s *Server) readTransactions(ctx context.Context, in *listTransactionsInput) (rows []queries.Transaction, err error) {
+	after, err := in.afterNumber(32)
+	if err != nil {
+		return nil, err
+	}
+	if in.newest() {
+		if in.Cursor == "" {
+			after = math.MaxInt32
+		}
+		rows, err = s.q.ListLatestTransactions(ctx, queries.ListLatestTransactionsParams{
+			LoanID: in.LoanID, BeforeSeq: int32(after), RowLimit: in.Limit + 1,
+		})
+	} else {
+		rows, err = s.q.ListTransactions(ctx, queries.ListTransactionsParams{
+			LoanID: in.LoanID, AfterSeq: int32(after), UpToSeq: math.MaxInt32, RowLimit: in.Limit + 1,
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list transactions: %w", err)
+	}
+	return rows, nil
 }
 
 type getScheduleInput struct {

@@ -87,7 +87,11 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	d.later(process.stop)
-	env := writeDemoEnv(d.program.dir, process.apiHTTP.url(), process.adminHTTP.url(), token)
+	password, err := d.admitPeople(ctx, database)
+	if err != nil {
+		return err
+	}
+	env := writeDemoEnv(d.program.dir, process.apiHTTP.url(), process.adminHTTP.url(), token, password)
 	d.later(env.remove)
 
 	api := newDemoClient(process.apiHTTP.url(), token)
@@ -103,7 +107,9 @@ func (d *demo) run(ctx context.Context) error {
 		return fmt.Errorf("check integrity: %w", err)
 	}
 	d.progress.clear()
-	report := demoReport{outcomes: outcome, books: books, process: process, env: env, private: d.DatabaseURL == ""}
+	report := demoReport{
+		outcomes: outcome, books: books, process: process, env: env, private: d.DatabaseURL == "", password: password,
+	}
 	if err := report.print(d.program.stdout, d.Exit); err != nil {
 		return err
 	}
@@ -120,6 +126,15 @@ func (d *demo) run(ctx context.Context) error {
 	case err := <-process.failed:
 		return err
 	}
+}
+
+// admitPeople lets people log in to the operations page of a demo that stays up.
+func (d *demo) admitPeople(ctx context.Context, database *demoDatabase) (password string, err error) {
+	if d.Exit {
+		return "", nil
+	}
+	d.later(database.dismissPeople)
+	return database.admitPeople(ctx)
 }
 
 func (d *demo) startEngine(ctx context.Context, database *demoDatabase) (*process, error) {

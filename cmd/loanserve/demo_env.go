@@ -18,10 +18,13 @@ type demoEnv struct {
 
 // writeDemoEnv writes the file below the directory. The demo goes on where it
 // cannot be written, and says so.
-func writeDemoEnv(dir, url, adminURL, token string) *demoEnv {
+func writeDemoEnv(dir, url, adminURL, token, password string) *demoEnv {
 	e := &demoEnv{path: filepath.Join(dir, ".demo", "env")}
 	e.text = fmt.Appendf(nil,
 		"export LOANSERVE_URL='%s'\nexport LOANSERVE_ADMIN_URL='%s'\nexport LOANSERVE_TOKEN='%s'\n", url, adminURL, token)
+	if password != "" {
+		e.text = fmt.Appendf(e.text, "export LOANSERVE_OPS_PASSWORD='%s'\n", password)
+	}
 	e.err = e.write()
 	return e
 }

@@ -15,7 +15,8 @@ type demoReport struct {
 	books    demoBooks
 	process  *process
 	env      *demoEnv
-	private  bool // the database goes with the demo
+	private  bool   // the database goes with the demo
+	password string // of the demo's people
 }
 
 func (r *demoReport) print(w io.Writer, exit bool) error {
@@ -99,7 +100,8 @@ func (r *demoReport) verdict(w io.Writer) {
 // whatNext says where everything is while the demo stays up.
 func (r *demoReport) whatNext(w io.Writer) {
 	api, admin := r.process.apiHTTP.url(), r.process.adminHTTP.url()
-	fmt.Fprintf(w, "\n  API             %s/v1/loans\n  documentation   %s/docs\n  contract        %s/openapi.yaml\n"+
+	fmt.Fprintf(w, "\n  operations      %s/ops as %s, with the password %s\n", api, demoPeopleNames(), r.password)
+	fmt.Fprintf(w, "  API             %s/v1/loans\n  documentation   %s/docs\n  contract        %s/openapi.yaml\n"+
 		"  metrics         %s/metrics\n  readiness       %s/readyz?verbose\n", api, api, api, admin, admin)
 	if r.env.err != nil {
 		fmt.Fprintf(w, "\nThe address and a token are not in %s, which cannot be written: %v\n", r.env.path, r.env.err)

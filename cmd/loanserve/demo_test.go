@@ -143,7 +143,7 @@ func TestDemoGoesOnWithoutItsFile(t *testing.T) {
 
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ".demo"), nil, 0o600)) // Not a directory.
-	env := writeDemoEnv(dir, "http://127.0.0.1:1", "http://127.0.0.1:2", "token")
+	env := writeDemoEnv(dir, "http://127.0.0.1:1", "http://127.0.0.1:2", "token", "")
 	require.Error(t, env.err)
 	require.NoError(t, env.remove(t.Context()))
 }
@@ -152,8 +152,8 @@ func TestDemoFileOfAnotherDemoStays(t *testing.T) {
 	t.Parallel()
 
 	dir := t.TempDir()
-	mine := writeDemoEnv(dir, "http://127.0.0.1:1", "http://127.0.0.1:2", "mine")
-	theirs := writeDemoEnv(dir, "http://127.0.0.1:3", "http://127.0.0.1:4", "theirs")
+	mine := writeDemoEnv(dir, "http://127.0.0.1:1", "http://127.0.0.1:2", "mine", "")
+	theirs := writeDemoEnv(dir, "http://127.0.0.1:3", "http://127.0.0.1:4", "theirs", "")
 	require.NoError(t, mine.remove(t.Context()))
 	require.FileExists(t, theirs.path)
 	require.NoError(t, theirs.remove(t.Context()))

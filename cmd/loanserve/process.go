@@ -242,6 +242,9 @@ func (p *process) startAPI(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)
 	}
+	if err := p.mountPages(ctx, inserter); err != nil {
+		return err
+	}
 	p.apiHTTP, err = listen(ctx, p.listen, p.api.Handler(), p.log, p.fail)
 	if err != nil {
 		return fmt.Errorf("API listener: %w", err)
