@@ -78,6 +78,17 @@ func (z *analyzing) months(asOf, dueMonthOn mortgage.Date) (upTo, only int32) {
 	return only, only
 }
 
+// CountAnalysesDue returns how many loans a run would analyze that is asked for at the
+// moment and for the business date.
+func CountAnalysesDue(ctx context.Context, q *queries.Queries, at time.Time, asOf mortgage.Date) (int64, error) {
+	z, err := startAnalyzing(ctx, q, at)
+	if err != nil {
+		return 0, err
+	}
+	upTo, _ := z.months(asOf, 0)
+	return q.CountAnalysesDue(ctx, upTo)
+}
+
 // startAnalyses starts the run that analyzes the escrow accounts that fall due on
 // the business date of another run, when that is over and has not started it yet.
 func startAnalyses(ctx context.Context, tx pgx.Tx, client *river.Client[pgx.Tx], after uuid.UUID) error {

@@ -39,6 +39,9 @@ type WALArchive struct {
 	waits  bool // and that was said
 }
 
+// ArchiveSlot is the replication slot by which the server keeps what is not archived.
+const ArchiveSlot = backup.ArchiveSlot
+
 // StartWALArchive starts to archive. It goes on until Stop, whatever becomes of ctx.
 // client takes the physical backups that become due at once: a new archive is of no
 // use without one, nor is what follows a gap.

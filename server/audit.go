@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -58,7 +59,10 @@ func authEventOf(row queries.AuthEvent) (authEvent, error) {
 	return e, nil
 }
 
-type listAuthEventsInput struct{ Page }
+type listAuthEventsInput struct {
+	Page
+	Kind string `query:"kind" maxLength:"60" doc:"Only events of this kind."`
+}
 
 type listAuthEventsOutput struct {
 	Link string `header:"Link" doc:"The next page (RFC 8288)."`
@@ -78,7 +82,16 @@ func (s *Server) listAuthEvents(ctx context.Context, in *listAuthEventsInput) (*
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	rows, err := s.q.ListAuthEvents(ctx, before, in.Limit+1)
+	var rows []queries.AuthEvent
+	filters := url.Values{}
+	if in.Kind == "" {
+		rows, err = s.q.ListAuthEvents(ctx, before, in.Limit+1)
+	} else {
+		filters.Set("kind", in.Kind)
+		rows, err = s.q.ListAuthEventsOfKind(ctx, queries.ListAuthEventsOfKindParams{
+			Kind: in.Kind, BeforeID: before, RowLimit: in.Limit + 1,
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list events: %w", err)
 	}
@@ -93,7 +106,7 @@ func (s *Server) listAuthEvents(ctx context.Context, in *listAuthEventsInput) (*
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		out.Link = in.linkToNext("/v1/auth-events", next, nil)
+		out.Link = in.linkToNext("/v1/auth-events", next, filters)
 	}
 	return out, nil
 }

@@ -40,6 +40,9 @@ const (
 	ScopeIntegrityRun    = "integrity:run"
 	ScopeBackupsRun      = "backups:run"
 	ScopeBackupsRead     = "backups:read"
+	ScopeOperationsRead  = "operations:read"
+	ScopeJobsRead        = "jobs:read"
+	ScopeJobsControl     = "jobs:control"
 	// ScopeSelf is everybody's who is logged in.
 	ScopeSelf = "self"
 
@@ -72,6 +75,9 @@ var Scopes = map[string]string{
 	ScopeIntegrityRun:    "Check the stored data against itself.",
 	ScopeBackupsRun:      "Have backups made.",
 	ScopeBackupsRead:     "Read which backups there are and what became of them.",
+	ScopeOperationsRead:  "Read what operators see at a glance.",
+	ScopeJobsRead:        "Read queues and jobs, but not what jobs are about.",
+	ScopeJobsControl:     "Pause and resume queues, and try jobs again or cancel them.",
 	ScopeSelf: "Read and end one's own sessions, change one's own password, and make, list and revoke " +
 		"one's own tokens.",
 

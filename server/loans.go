@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
@@ -59,6 +61,27 @@ func (p LoanPath) path(below string) string {
 type listLoansInput struct {
 	Page
 	LoanNumber string `query:"loan_number" maxLength:"40" doc:"Only the loan with this number."`
+	Q          string `query:"q" minLength:"2" maxLength:"100" doc:"Only loans whose number, or whose own or a borrower's name, begins like this; capital letters in names do not count."`
+}
+
+// read reads one more than a page of the loans that are wanted.
+func (in *listLoansInput) read(ctx context.Context, q *queries.Queries, after int64) ([]queries.Loan, error) {
+	if in.Q == "" {
+		arg := queries.ListLoansParams{AfterID: after, LoanNumber: nil, RowLimit: in.Limit + 1}
+		if in.LoanNumber != "" {
+			arg.LoanNumber = &in.LoanNumber
+		}
+		return q.ListLoans(ctx, arg)
+	}
+	if in.LoanNumber != "" {
+		return nil, invalid(inParameter("q", "goes without loan_number"))
+	}
+	// Nothing that begins with a text comes after it and the last character there is.
+	name := strings.ToLower(in.Q)
+	return q.ListLoansLike(ctx, queries.ListLoansLikeParams{
+		AfterID: after, NumberFrom: in.Q, NumberTo: in.Q + string(utf8.MaxRune), NameFrom: name,
+		NameTo: name + string(utf8.MaxRune), RowLimit: in.Limit + 1,
+	})
 }
 
 type listLoansOutput struct {
@@ -76,15 +99,15 @@ func (s *Server) listLoans(ctx context.Context, in *listLoansInput) (*listLoansO
 	if err != nil {
 		return nil, err
 	}
-	arg := queries.ListLoansParams{AfterID: after, LoanNumber: nil, RowLimit: in.Limit + 1}
-	filter := url.Values{}
-	if in.LoanNumber != "" {
-		arg.LoanNumber = &in.LoanNumber
-		filter.Set("loan_number", in.LoanNumber)
-	}
-	rows, err := s.q.ListLoans(ctx, arg)
+	rows, err := in.read(ctx, s.q, after)
 	if err != nil {
 		return nil, fmt.Errorf("list loans: %w", err)
+	}
+	filter := url.Values{}
+	for name, value := range map[string]string{"loan_number": in.LoanNumber, "q": in.Q} {
+		if value != "" {
+			filter.Set(name, value)
+		}
 	}
 	rows, next := cut(rows, in.Limit, func(l queries.Loan) string { return strconv.FormatInt(l.ID, 10) })
 	out := &listLoansOutput{}

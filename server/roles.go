@@ -6,7 +6,10 @@ import "slices"
 const RoleAdmin = "admin"
 
 // reading is what everybody with a role may see of servicing.
-var reading = []string{ScopeLoansRead, ScopePaymentsRead, ScopeRunsRead, ScopeEscrowRead, ScopeIntegrityRead}
+var reading = []string{
+	ScopeLoansRead, ScopePaymentsRead, ScopeRunsRead, ScopeEscrowRead, ScopeIntegrityRead, ScopeOperationsRead,
+	ScopeJobsRead, ScopeBackupsRead,
+}
 
 // Roles lists every role of people with the scopes it gives. Whoever asks for a
 // change does not approve it: nobody is operator and approver, which the database
@@ -17,7 +20,7 @@ var Roles = map[string][]string{
 	"operator": append([]string{
 		ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite, ScopePaymentsReverse,
 		ScopeEscrowWrite, ScopeEscrowAnalyze, ScopeEscrowDisburse, ScopeEscrowDeliver,
-		ScopeIntegrityRun,
+		ScopeIntegrityRun, ScopeJobsControl,
 	}, reading...),
 	"approver": append([]string{
 		ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy,
@@ -25,7 +28,7 @@ var Roles = map[string][]string{
 	"auditor": append([]string{ScopeUsersRead, ScopeAuditRead, ScopeIntegrityRun}, reading...),
 	RoleAdmin: {
 		ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead, ScopeIntegrityRead,
-		ScopeBackupsRun, ScopeBackupsRead,
+		ScopeBackupsRun, ScopeBackupsRead, ScopeOperationsRead, ScopeJobsRead, ScopeJobsControl,
 	},
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -130,7 +131,29 @@ func (s *Server) findRun(ctx context.Context, id uuid.UUID) (queries.Run, error)
 	return row, nil
 }
 
-type listRunsInput struct{ Page }
+type listRunsInput struct {
+	Page
+	Kind   queries.RunKind   `query:"kind" enum:"close_day,analyze_escrow,disburse_escrow,clean_up_sessions,prune_login_attempts,prune_history,check_integrity,check_schema"`
+	Status queries.RunStatus `query:"status" enum:"requested,running,finished,failed"`
+}
+
+// read reads one more than a page of the runs that are wanted.
+func (in *listRunsInput) read(ctx context.Context, q *queries.Queries, before uuid.UUID) ([]queries.Run, error) {
+	switch {
+	case in.Kind != "":
+		return q.ListRunsOfKind(ctx, queries.ListRunsOfKindParams{
+			Kind: in.Kind, BeforeID: before, Status: string(in.Status), RowLimit: in.Limit + 1,
+		})
+	case in.Status == queries.RunStatusFinished:
+		return q.ListFinishedRunsBefore(ctx, before, in.Limit+1)
+	case in.Status != "":
+		return q.ListUnfinishedRuns(ctx, queries.ListUnfinishedRunsParams{
+			Status: string(in.Status), BeforeID: before, RowLimit: in.Limit + 1,
+		})
+	default:
+		return q.ListRuns(ctx, before, in.Limit+1)
+	}
+}
 
 type listRunsOutput struct {
 	Link string `header:"Link" doc:"The next page (RFC 8288)."`
@@ -147,7 +170,7 @@ func (s *Server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutp
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.q.ListRuns(ctx, before, in.Limit+1)
+	rows, err := in.read(ctx, s.q, before)
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}
@@ -158,7 +181,13 @@ func (s *Server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutp
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		out.Link = in.linkToNext("/v1/runs", next, nil)
+		filters := url.Values{}
+		for name, value := range map[string]string{"kind": string(in.Kind), "status": string(in.Status)} {
+			if value != "" {
+				filters.Set(name, value)
+			}
+		}
+		out.Link = in.linkToNext("/v1/runs", next, filters)
 	}
 	return out, nil
 }

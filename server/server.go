@@ -81,6 +81,9 @@ type Server struct {
 	changeApproval   bool     // So do changes of loans.
 	escrowReturns    *waiters // for returned disbursements to be booked back
 
+	glance    *glanceCache      // what operators see
+	portfolio *portfolioFigures // nil where there are no operations
+
 	router   *chi.Mux
 	api      huma.API
 	contract []byte
@@ -121,7 +124,16 @@ func New(o Options) (*Server, error) {
 	s.routeIntegrity()
 	s.routeSchemaChecks()
 	s.routeRuns()
+	s.routePaymentSearch()
+	s.routeBatchLists()
+	s.routeAnalysisSearch()
+	s.routeDocuments()
+	s.routeUserSessions()
+	s.routeQueues()
+	s.routeJobs()
+	s.routeOperations()
 	s.routeBackups()
+	s.routeBackupVerifications()
 	s.escrowReturns = newWaiters(q.ListFinishedEscrowReturns, o.Log)
 	s.routeEscrowBills()
 	s.routeEscrowDisbursements()
@@ -210,6 +222,9 @@ func (s *Server) StopWaiting() {
 func (s *Server) Close() {
 	s.StopWaiting()
 	s.intake.close()
+	if s.portfolio != nil {
+		s.portfolio.close()
+	}
 	s.tokens.close()
 	s.events.close()
 }

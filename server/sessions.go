@@ -183,7 +183,12 @@ func (s *Server) listSessions(ctx context.Context, _ *struct{}) (*listSessionsOu
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.q.ListLiveSessions(ctx, p.UserID, int32(sessionIdle.Seconds()))
+	return s.sessionsOf(ctx, p.UserID, p.SessionID)
+}
+
+// sessionsOf returns a user's open sessions, of which one may be that of the request.
+func (s *Server) sessionsOf(ctx context.Context, user, current int64) (*listSessionsOutput, error) {
+	rows, err := s.q.ListLiveSessions(ctx, user, int32(sessionIdle.Seconds()))
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
@@ -191,7 +196,7 @@ func (s *Server) listSessions(ctx context.Context, _ *struct{}) (*listSessionsOu
 	out.Body.Data = make([]ownSession, len(rows))
 	for i, row := range rows {
 		out.Body.Data[i] = ownSession{
-			SessionID: row.ID, Current: row.ID == p.SessionID, IP: row.Ip.String(), UserAgent: row.UserAgent,
+			SessionID: row.ID, Current: row.ID == current, IP: row.Ip.String(), UserAgent: row.UserAgent,
 			CreatedAt: row.CreatedAt.UTC(), LastSeenAt: row.LastSeenAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(),
 		}
 	}

@@ -155,12 +155,9 @@ type UserRef struct {
 }
 
 func (s *Server) getUser(ctx context.Context, in *UserRef) (*userOutput, error) {
-	row, err := s.q.GetUser(ctx, in.UserID)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, noSuchUser()
-	}
+	row, err := s.findUser(ctx, in.UserID)
 	if err != nil {
-		return nil, fmt.Errorf("get user: %w", err)
+		return nil, err
 	}
 	roles, err := s.q.ListUserRoles(ctx, in.UserID)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"riverqueue.com/riverui"
 
 	"loanserve/ops"
+	"loanserve/server"
 )
 
 // mountPages adds the operations page to the API, with the queue's own pages below it.
@@ -24,7 +25,7 @@ func (p *process) mountPages(ctx context.Context, queue *river.Client[pgx.Tx]) e
 		return fmt.Errorf("start the queue's pages: %w", err)
 	}
 	pages, err := ops.New(ops.Options{
-		API: p.api.Handler(), Jobs: p.api.Guard("jobs:read", "jobs:control", jobs), Zone: p.timeZone,
+		API: p.api.Handler(), Jobs: p.api.Guard(server.ScopeJobsRead, server.ScopeJobsControl, jobs), Zone: p.timeZone,
 	})
 	if err != nil {
 		return fmt.Errorf("make the operations page: %w", err)
