@@ -32,7 +32,7 @@ func (p *Pages) routeBackups() {
 		fields: []field{{name: "kind", label: "Kind", kind: "select", options: []string{"physical", "logical"}}},
 		next:   func(a *answer) string { return backupURL(afterPrefix(a.header.Get("Location"), "/v1/backups/")) },
 	}, action{
-		name: "verify-backup", label: "Verify it again", scope: "backups:run", keyed: true,
+		name: "verify-backup", label: "Verify it again", scope: "backups:run", bare: true,
 		path: "/v1/backups/{backup_id}/verifications", done: "The verification is asked for.",
 		explain: "Restores the backup into a scratch server and compares every table with what was stored.",
 	})

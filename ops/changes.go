@@ -85,7 +85,7 @@ func (p *Pages) changes(r *http.Request, v *visitor) (*view, error) {
 	return pageOf(p, list[loanChange]{
 		title: "Changes of loans", empty: "No loan's terms were changed yet.", api: "/v1/loan-changes",
 		filters: []filter{{
-			name: "status", label: "State", kind: "select",
+			name: "status", label: "State", kind: "select", usual: "pending_approval",
 			options: []string{"pending_approval", "requested", "posted", "rejected", "refused"},
 		}},
 		columns: changeColumns, row: p.changeRow,

@@ -36,7 +36,7 @@ func (p *Pages) routeIntegrity() {
 		intro:   "What checks of the stored data have found, and what to do about it.",
 		actions: []string{"check-integrity"},
 		filters: []filter{
-			{name: "state", label: "State", kind: "select", options: []string{"open", "resolved", "all"}},
+			{name: "state", label: "State", kind: "select", usual: "open", options: []string{"open", "resolved", "all"}},
 			{name: "severity", label: "Severity", kind: "select", options: []string{"critical", "warning"}},
 		},
 		columns: findingColumns, row: p.findingRow,

@@ -12,6 +12,7 @@ type filter struct {
 	label   string
 	kind    string   // of the input: search, date, or select
 	options []string // of a select
+	usual   string   // what the operation takes where nothing is asked for; otherwise all
 	help    string
 }
 
@@ -41,6 +42,7 @@ type listPage struct {
 
 type filterView struct {
 	Name, Label, Kind, Value, Help string
+	All                            bool // Nothing asked for is everything.
 	Options                        []optionView
 }
 
@@ -86,7 +88,10 @@ func pageOf[T any](p *Pages, l list[T]) handler {
 }
 
 func (f filter) view(value string) filterView {
-	shown := filterView{Name: f.name, Label: f.label, Kind: f.kind, Value: value, Help: f.help}
+	if value == "" {
+		value = f.usual
+	}
+	shown := filterView{Name: f.name, Label: f.label, Kind: f.kind, Value: value, Help: f.help, All: f.usual == ""}
 	for _, option := range f.options {
 		shown.Options = append(shown.Options, optionView{Value: option, Text: initial(words(option)), Selected: option == value})
 	}

@@ -239,7 +239,7 @@ func (p *Pages) loanTransactions(r *http.Request, v *visitor) (*view, error) {
 	shown, err := pageOf(p, list[transaction]{
 		title: "History of the loan", intro: historyIntro, empty: "Nothing has been posted yet.",
 		api: "/v1/loans/" + url.PathEscape(id) + "/transactions", columns: transactionColumns, row: transactionRow,
-		filters: []filter{{name: "order", label: "Order", kind: "select", options: []string{"oldest", "newest"}}},
+		filters: []filter{{name: "order", label: "Order", kind: "select", usual: "oldest", options: []string{"oldest", "newest"}}},
 	})(r, v)
 	if err != nil {
 		return nil, err

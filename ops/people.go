@@ -60,7 +60,6 @@ func (p *Pages) routePeople() {
 		title: "Audit trail", empty: "Nothing was told yet.", api: "/v1/auth-events",
 		intro: "Who changed people, sessions and tokens, who asked for something that changes data, and who was refused.",
 		filters: []filter{
-			{name: "actor", label: "Who", kind: "search", help: "A principal, such as user:7."},
 			{name: "kind", label: "What", kind: "search", help: "Such as request_refused."},
 		},
 		columns: columns("When", "What", "Who", "To whom", "From", "#Requests", "Details"),

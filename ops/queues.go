@@ -38,7 +38,7 @@ func (p *Pages) routeQueues() {
 		title: "Jobs", empty: "No job is like that.", api: "/v1/jobs",
 		filters: []filter{
 			{
-				name: "state", label: "State", kind: "select",
+				name: "state", label: "State", kind: "select", usual: "discarded",
 				options: []string{"discarded", "retryable", "running", "available", "scheduled", "cancelled", "completed"},
 			},
 			{name: "kind", label: "Kind", kind: "search"},

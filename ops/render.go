@@ -110,6 +110,9 @@ func (p *Pages) page(make handler) http.HandlerFunc {
 			p.fail(w, r, &v, err)
 			return
 		}
+		if body, ok := shown.Body.(interface{ unlink(v *visitor) }); ok {
+			body.unlink(&v)
+		}
 		p.render(w, r, &v, shown)
 	}
 }
