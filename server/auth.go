@@ -40,6 +40,8 @@ const (
 	ScopeIntegrityRun    = "integrity:run"
 	ScopeBackupsRun      = "backups:run"
 	ScopeBackupsRead     = "backups:read"
+	ScopeWebhooksRead    = "webhooks:read"
+	ScopeWebhooksWrite   = "webhooks:write"
 	// ScopeSelf is everybody's who is logged in.
 	ScopeSelf = "self"
 
@@ -72,6 +74,8 @@ var Scopes = map[string]string{
 	ScopeIntegrityRun:    "Check the stored data against itself.",
 	ScopeBackupsRun:      "Have backups made.",
 	ScopeBackupsRead:     "Read which backups there are and what became of them.",
+	ScopeWebhooksRead:    "Read who is told of what by webhooks, what was sent and what became of it.",
+	ScopeWebhooksWrite:   "Add, change and delete webhook subscriptions, and have messages sent again.",
 	ScopeSelf: "Read and end one's own sessions, change one's own password, and make, list and revoke " +
 		"one's own tokens.",
 

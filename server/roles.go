@@ -17,7 +17,7 @@ var Roles = map[string][]string{
 	"operator": append([]string{
 		ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite, ScopePaymentsReverse,
 		ScopeEscrowWrite, ScopeEscrowAnalyze, ScopeEscrowDisburse, ScopeEscrowDeliver,
-		ScopeIntegrityRun,
+		ScopeIntegrityRun, ScopeWebhooksRead,
 	}, reading...),
 	"approver": append([]string{
 		ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy,
@@ -25,7 +25,7 @@ var Roles = map[string][]string{
 	"auditor": append([]string{ScopeUsersRead, ScopeAuditRead, ScopeIntegrityRun}, reading...),
 	RoleAdmin: {
 		ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead, ScopeIntegrityRead,
-		ScopeBackupsRun, ScopeBackupsRead,
+		ScopeBackupsRun, ScopeBackupsRead, ScopeWebhooksRead, ScopeWebhooksWrite,
 	},
 }
 

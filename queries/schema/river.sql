@@ -1,4 +1,4 @@
--- The columns of River's tables that our own queries read, for their types
+-- The columns of River's tables that our own queries read and write, for their types
 -- only: River's migrations make the tables. `sqlc vet` prepares the queries on a
 -- database that has the real one.
 CREATE SCHEMA river;
@@ -15,7 +15,8 @@ CREATE TABLE river.river_job (
   scheduled_at timestamptz NOT NULL,
   kind         text NOT NULL,
   queue        text NOT NULL,
-  args         jsonb NOT NULL
+  args         jsonb NOT NULL,
+  max_attempts smallint NOT NULL
 );
 CREATE TABLE river.river_queue (
   name       text NOT NULL,

@@ -1,0 +1,420 @@
+package jobs_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertest"
+	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/testdb"
+	"loanserve/internal/webhook"
+	"loanserve/jobs"
+	"loanserve/mortgage"
+	"loanserve/queries"
+)
+
+// receiver is a server that messages are sent to. It answers what the test says.
+type receiver struct {
+	*httptest.Server
+
+	t      *testing.T
+	answer http.HandlerFunc
+
+	mu  sync.Mutex
+	got []gotten
+}
+
+// gotten is a message as a receiver has got it.
+type gotten struct {
+	id, signature string
+	at            time.Time
+	raw           []byte
+	body          struct {
+		Type      string         `json:"type"`
+		Timestamp time.Time      `json:"timestamp"`
+		Data      map[string]any `json:"data"`
+	}
+}
+
+func newReceiver(t *testing.T, answer http.HandlerFunc) *receiver {
+	t.Helper()
+	r := &receiver{t: t, answer: answer}
+	r.Server = httptest.NewServer(r)
+	t.Cleanup(r.Close)
+	return r
+}
+
+func answering(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+}
+
+// ServeHTTP implements http.Handler.
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	var m gotten
+	var err error
+	if m.raw, err = io.ReadAll(req.Body); err != nil {
+		r.t.Error(err)
+	}
+	if err := json.Unmarshal(m.raw, &m.body); err != nil {
+		r.t.Error(err)
+	}
+	seconds, err := strconv.ParseInt(req.Header.Get("Webhook-Timestamp"), 10, 64)
+	if err != nil {
+		r.t.Error(err)
+	}
+	m.id, m.signature, m.at = req.Header.Get("Webhook-Id"), req.Header.Get("Webhook-Signature"), time.Unix(seconds, 0)
+	r.mu.Lock()
+	r.got = append(r.got, m)
+	r.mu.Unlock()
+	r.answer(w, req)
+}
+
+// messages are those it has got.
+func (r *receiver) messages() []gotten {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]gotten(nil), r.got...)
+}
+
+// loopback is where the receivers of tests are.
+func loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
+
+// deliver works the job of an attempt, as a worker would that may send to the networks.
+func deliver(t *testing.T, tx pgx.Tx, args jobs.DeliverWebhookArgs, allow ...netip.Prefix) {
+	t.Helper()
+	client, err := river.NewClient(riverpgxv5.New(nil), &river.Config{
+		Schema: jobs.Schema, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	worker := rivertest.NewWorker(t, riverpgxv5.New(nil), &river.Config{Schema: jobs.Schema}, &jobs.DeliverWebhook{
+		DB: tx, Jobs: client, Client: webhook.NewClient(allow), Metrics: newMetrics(),
+	})
+	_, err = worker.Work(t.Context(), t, tx, args, nil)
+	require.NoError(t, err)
+}
+
+// deliveries are those of a subscription, the first one first.
+func deliveries(t *testing.T, tx pgx.Tx, subscription uuid.UUID) []queries.WebhookDelivery {
+	t.Helper()
+	rows, err := tx.Query(t.Context(), `SELECT * FROM webhook_deliveries WHERE subscription_id = $1 ORDER BY id`, subscription)
+	require.NoError(t, err)
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[queries.WebhookDelivery])
+	require.NoError(t, err)
+	return all
+}
+
+// waitingAttempts are the jobs of a delivery that are not worked yet.
+func waitingAttempts(t *testing.T, tx pgx.Tx, delivery int64) (args []jobs.DeliverWebhookArgs) {
+	t.Helper()
+	rows, err := tx.Query(t.Context(), `SELECT args FROM river.river_job WHERE kind = 'deliver_webhook' AND queue = 'webhooks'
+		AND state IN ('available', 'scheduled') AND (args->>'delivery_id')::bigint = $1 ORDER BY id`, delivery)
+	require.NoError(t, err)
+	args, err = pgx.CollectRows(rows, pgx.RowTo[jobs.DeliverWebhookArgs])
+	require.NoError(t, err)
+	return args
+}
+
+func rowsIn(t *testing.T, tx pgx.Tx, sql string, args ...any) (n int) {
+	t.Helper()
+	require.NoError(t, tx.QueryRow(t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+// Whoever is subscribed to it is told of a payment, once, in the transaction that posts
+// it; and nobody else.
+func TestPaymentsAreTold(t *testing.T) {
+	t.Parallel()
+	tx := testdb.Tx(t)
+	loan := testdb.Loan(t, tx, regZ)
+	require.NoError(t, work(t, tx, testdb.Payment(t, tx, loan, received(100_00, "2026-02-05")).ID))
+	require.Zero(t, rowsIn(t, tx, `SELECT count(*) FROM webhook_messages`), "nobody is subscribed")
+
+	to := newReceiver(t, answering(http.StatusNoContent))
+	all, secret := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventTypes()...)
+	other, _ := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventPaymentReversed)
+	off, _ := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventTypes()...)
+	_, err := queries.New(tx).MarkWebhookSubscriptionDisabled(t.Context(), "requested", off.ID)
+	require.NoError(t, err)
+
+	payment := testdb.Payment(t, tx, loan, received(600_00, "2026-02-06"))
+	late := testdb.Payment(t, tx, loan, received(50_00, "2026-02-01")) // Behind the end of the books.
+	for range 2 {
+		require.NoError(t, work(t, tx, payment.ID))
+		require.NoError(t, work(t, tx, late.ID))
+	}
+	reversal := testdb.Reversal(t, tx, payment)
+	for range 2 {
+		reverse(t, tx, reversal.ID)
+	}
+	reverse(t, tx, testdb.Reversal(t, tx, payment, testdb.Undoing(reversal)).ID)
+	_, err = tx.Exec(t.Context(), `UPDATE loans SET status = 'archived' WHERE id = $1`, loan.ID)
+	require.NoError(t, err)
+	refused := testdb.Payment(t, tx, loan, received(10_00, "2026-02-07"))
+	require.NoError(t, work(t, tx, refused.ID))
+
+	require.Empty(t, deliveries(t, tx, off.ID))
+	require.Len(t, deliveries(t, tx, other.ID), 1)
+	want := []struct {
+		kind    string
+		payment uuid.UUID
+		amount  mortgage.Cents
+	}{
+		{jobs.EventPaymentPosted, payment.ID, 600_00},
+		{jobs.EventPaymentPosted, late.ID, 50_00},
+		{jobs.EventPaymentReversed, payment.ID, 600_00},
+		{jobs.EventPaymentPosted, payment.ID, 600_00},
+		{jobs.EventPaymentRejected, refused.ID, 10_00},
+	}
+	told := deliveries(t, tx, all.ID)
+	require.Len(t, told, len(want))
+	for _, d := range told {
+		attempts := waitingAttempts(t, tx, d.ID)
+		require.Equal(t, []jobs.DeliverWebhookArgs{{DeliveryID: d.ID, Round: 1, Attempt: 1}}, attempts)
+		for range 2 { // The second time finds nothing to do.
+			deliver(t, tx, attempts[0], loopback()...)
+		}
+	}
+	got := to.messages()
+	require.Len(t, got, len(want))
+	for i, w := range want {
+		require.Equal(t, w.kind, got[i].body.Type)
+		require.Equal(t, w.payment.String(), got[i].body.Data["payment_id"])
+		require.InDelta(t, loan.ID, got[i].body.Data["loan_id"], 0)
+		require.InDelta(t, int64(w.amount), got[i].body.Data["amount_cents"], 0)
+		require.Equal(t, told[i].MessageID.String(), got[i].id)
+		require.Equal(t, webhook.Sign([][]byte{secret}, got[i].id, got[i].at, got[i].raw), got[i].signature)
+		require.NotContains(t, string(got[i].raw), loan.LoanNumber)
+	}
+	require.Equal(t, "R01", got[2].body.Data["reason"])
+	require.Equal(t, reversal.ID.String(), got[2].body.Data["reversal_id"])
+	require.Equal(t, "loan_archived", got[4].body.Data["reason"])
+	for _, d := range deliveries(t, tx, all.ID) {
+		require.Equal(t, queries.WebhookDeliveryStatusDelivered, d.Status)
+		require.Equal(t, int32(1), d.Attempts)
+		require.NotNil(t, d.DeliveredAt)
+	}
+}
+
+// told has one message sent to a receiver, and returns its subscription and delivery.
+func told(t *testing.T, tx pgx.Tx, to *receiver) (queries.WebhookSubscription, queries.WebhookDelivery) {
+	t.Helper()
+	subscription, _ := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventPaymentPosted)
+	loan := testdb.Loan(t, tx, regZ)
+	require.NoError(t, work(t, tx, testdb.Payment(t, tx, loan, received(100_00, "2026-02-05")).ID))
+	all := deliveries(t, tx, subscription.ID)
+	require.Len(t, all, 1)
+	return subscription, all[0]
+}
+
+// A message that does not arrive is tried ten times, at the specification's pauses, with
+// one id; then it has failed, until somebody has it sent again.
+func TestDeliveryIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	tx := testdb.Tx(t)
+	to := newReceiver(t, answering(http.StatusInternalServerError))
+	_, first := told(t, tx, to)
+	pauses := []time.Duration{
+		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+	}
+	args := jobs.DeliverWebhookArgs{DeliveryID: first.ID, Round: 1, Attempt: 1}
+	for n, pause := range pauses {
+		deliver(t, tx, args, loopback()...)
+		d, err := queries.New(tx).GetWebhookDelivery(t.Context(), first.ID)
+		require.NoError(t, err)
+		require.Equal(t, queries.WebhookDeliveryStatusWaiting, d.Status)
+		require.Equal(t, int32(n+1), d.Attempts)
+		require.Equal(t, []any{int32(500), "the answer is 500"}, []any{*d.LastStatusCode, *d.LastError})
+		after := d.NextAttemptAt.Sub(*d.AttemptedAt)
+		require.GreaterOrEqual(t, after, pause)
+		require.Less(t, after, pause+pause/10)
+		args.Attempt++
+		require.Contains(t, waitingAttempts(t, tx, first.ID), args)
+	}
+	deliver(t, tx, args, loopback()...)
+	d, err := queries.New(tx).GetWebhookDelivery(t.Context(), first.ID)
+	require.NoError(t, err)
+	require.Equal(t, queries.WebhookDeliveryStatusFailed, d.Status)
+	require.Nil(t, d.NextAttemptAt)
+	got := to.messages()
+	require.Len(t, got, 10)
+	for _, m := range got {
+		require.Equal(t, got[0].id, m.id)
+		require.Equal(t, got[0].raw, m.raw)
+	}
+
+	d, err = queries.New(tx).MarkWebhookReplayed(t.Context(), first.ID)
+	require.NoError(t, err)
+	to.answer = answering(http.StatusOK)
+	deliver(t, tx, args, loopback()...) // An attempt of before is over.
+	require.Len(t, to.messages(), 10)
+	deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: d.ID, Round: d.Round, Attempt: 1}, loopback()...)
+	require.Len(t, to.messages(), 11)
+	d, err = queries.New(tx).GetWebhookDelivery(t.Context(), first.ID)
+	require.NoError(t, err)
+	require.Equal(t, []any{queries.WebhookDeliveryStatusDelivered, int32(2), int32(1)}, []any{d.Status, d.Round, d.Attempts})
+	require.Nil(t, d.LastError)
+}
+
+// A receiver that asks to be left alone is, for at least as long.
+func TestDeliveryHeedsRetryAfter(t *testing.T) {
+	t.Parallel()
+	tx := testdb.Tx(t)
+	to := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	_, d := told(t, tx, to)
+	deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: d.ID, Round: 1, Attempt: 1}, loopback()...)
+	d, err := queries.New(tx).GetWebhookDelivery(t.Context(), d.ID)
+	require.NoError(t, err)
+	require.Equal(t, time.Hour, d.NextAttemptAt.Sub(*d.AttemptedAt))
+}
+
+// A receiver that is gone, or has done nothing but fail for five days, is sent no more.
+func TestReceiversThatAreNoMore(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		code    int
+		attempt int32
+		before  string // happened to an earlier message
+		reason  string // "" where it stays active
+	}{
+		"gone":                        {code: http.StatusGone, attempt: 1, reason: "gone"},
+		"failed for the first time":   {code: http.StatusBadGateway, attempt: 1},
+		"failed for the last time":    {code: http.StatusBadGateway, attempt: 10},
+		"failing for days":            {code: http.StatusBadGateway, attempt: 10, before: `first_failed_at = now() - interval '121 hours', status = 'failed', next_attempt_at = NULL`, reason: "failing"},
+		"failing for not long enough": {code: http.StatusBadGateway, attempt: 10, before: `first_failed_at = now() - interval '119 hours', status = 'failed', next_attempt_at = NULL`},
+		"failing, but for one":        {code: http.StatusBadGateway, attempt: 10, before: `first_failed_at = now() - interval '121 hours', status = 'delivered', next_attempt_at = NULL, delivered_at = now() - interval '100 hours'`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tx := testdb.Tx(t)
+			to := newReceiver(t, answering(tt.code))
+			subscription, first := told(t, tx, to)
+			loan := testdb.Loan(t, tx, regZ)
+			require.NoError(t, work(t, tx, testdb.Payment(t, tx, loan, received(100_00, "2026-02-05")).ID))
+			if tt.before != "" {
+				_, err := tx.Exec(t.Context(), `UPDATE webhook_deliveries SET `+tt.before+` WHERE id = $1`, first.ID)
+				require.NoError(t, err)
+			}
+			second := deliveries(t, tx, subscription.ID)[1]
+			_, err := tx.Exec(t.Context(), `UPDATE webhook_deliveries SET attempts = $2 WHERE id = $1`, second.ID, tt.attempt-1)
+			require.NoError(t, err)
+			deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: second.ID, Round: 1, Attempt: tt.attempt}, loopback()...)
+
+			row, err := queries.New(tx).GetWebhookSubscription(t.Context(), subscription.ID)
+			require.NoError(t, err)
+			events := rowsIn(t, tx, `SELECT count(*) FROM auth_events WHERE kind = 'webhook_subscription_disabled'
+				AND details @> jsonb_build_object('subscription_id', $1::text, 'reason', $2::text)`,
+				subscription.ID.String(), tt.reason)
+			if tt.reason == "" {
+				require.Equal(t, queries.WebhookSubscriptionStatusActive, row.Status)
+				require.Zero(t, events)
+				return
+			}
+			require.Equal(t, queries.WebhookSubscriptionStatusDisabled, row.Status)
+			require.Equal(t, tt.reason, *row.EndReason)
+			require.Equal(t, 1, events)
+			sent := len(to.messages())
+			if tt.before == "" { // What waited is not sent any more.
+				deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: first.ID, Round: 1, Attempt: 1}, loopback()...)
+				require.Len(t, to.messages(), sent)
+				d, err := queries.New(tx).GetWebhookDelivery(t.Context(), first.ID)
+				require.NoError(t, err)
+				require.Equal(t, queries.WebhookDeliveryStatusFailed, d.Status)
+			}
+		})
+	}
+}
+
+// Where nobody has allowed it, nothing is sent to an address inside.
+func TestDeliveryStaysOutside(t *testing.T) {
+	t.Parallel()
+	tx := testdb.Tx(t)
+	to := newReceiver(t, answering(http.StatusOK))
+	_, d := told(t, tx, to)
+	deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: d.ID, Round: 1, Attempt: 1})
+	require.Empty(t, to.messages())
+	d, err := queries.New(tx).GetWebhookDelivery(t.Context(), d.ID)
+	require.NoError(t, err)
+	require.Equal(t, "the address is not a public one", *d.LastError)
+	require.Nil(t, d.LastStatusCode)
+}
+
+// While a secret is replaced both sign; later the new one alone.
+func TestDeliverySignsByBothSecrets(t *testing.T) {
+	t.Parallel()
+	tx := testdb.Tx(t)
+	q := queries.New(tx)
+	to := newReceiver(t, answering(http.StatusOK))
+	subscription, old := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventPaymentPosted)
+	fresh := webhook.NewSecret()
+	require.NoError(t, q.MarkWebhookSecretsExpiring(t.Context(), time.Now().Add(time.Hour), subscription.ID))
+	require.NoError(t, q.InsertWebhookSecret(t.Context(), subscription.ID, fresh))
+	loan := testdb.Loan(t, tx, regZ)
+	for i, secrets := range [][][]byte{{fresh, old}, {fresh}} {
+		require.NoError(t, work(t, tx, testdb.Payment(t, tx, loan, received(100_00, "2026-02-05")).ID))
+		d := deliveries(t, tx, subscription.ID)[i]
+		deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: d.ID, Round: 1, Attempt: 1}, loopback()...)
+		m := to.messages()[i]
+		require.Equal(t, webhook.Sign(secrets, m.id, m.at, m.raw), m.signature)
+		require.NoError(t, q.MarkWebhookSecretsExpiring(t.Context(), time.Now().Add(-time.Hour), subscription.ID))
+		require.NoError(t, q.DeleteExpiredWebhookSecretsBatch(t.Context(), subscription.ID))
+		require.NoError(t, q.InsertWebhookSecret(t.Context(), subscription.ID, fresh))
+	}
+}
+
+// A worker that dies after it has sent and before it has recorded sends again: the
+// receiver gets the message twice, by the same id, and none is lost.
+func TestDeliveryAfterACrash(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	var breakOff sync.Once
+	to := newReceiver(t, nil)
+	to.answer = func(w http.ResponseWriter, _ *http.Request) {
+		breakOff.Do(func() { // As if the worker's machine died: its connections break while it waits for the answer.
+			_, err := db.Super.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+				WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		w.WriteHeader(http.StatusOK)
+	}
+	testdb.WebhookSubscription(t, db.App, to.URL, jobs.EventPaymentPosted)
+	loan := testdb.Loan(t, db.App)
+	p := newProcess(t, db)
+	worker, err := jobs.NewWorker(db.App, jobs.Config{
+		ID: "", PaymentWorkers: 8, WebhookNetworks: loopback(), Metrics: p.metrics, Log: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	require.NoError(t, worker.Start(t.Context()))
+	t.Cleanup(func() { _ = worker.Stop(t.Context()) })
+	p.enqueue(t, db, loan)
+	require.Eventually(t, func() bool {
+		var n int
+		err := db.Super.QueryRow(t.Context(), `SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`).Scan(&n)
+		return err == nil && n == 1
+	}, patience, 20*time.Millisecond)
+	got := to.messages()
+	require.GreaterOrEqual(t, len(got), 1)
+	for _, m := range got {
+		require.Equal(t, got[0].id, m.id)
+	}
+}

@@ -1,0 +1,185 @@
+package server_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/testdb"
+	"loanserve/internal/webhook"
+	"loanserve/jobs"
+	"loanserve/server"
+)
+
+func insideLoopback(o *server.Options) {
+	o.WebhookNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+}
+
+// signedHook takes messages and says by which of the secrets each was signed.
+func signedHook(t *testing.T) (url string, bodies <-chan map[string]any, signatures <-chan string) {
+	t.Helper()
+	got, signed := make(chan map[string]any, 100), make(chan string, 100)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, err := io.ReadAll(r.Body)
+		var body map[string]any
+		if err != nil || json.Unmarshal(raw, &body) != nil {
+			t.Error("a body that cannot be read")
+		}
+		body["raw"], body["id"] = string(raw), r.Header.Get("Webhook-Id")
+		body["at"] = r.Header.Get("Webhook-Timestamp")
+		got <- body
+		signed <- r.Header.Get("Webhook-Signature")
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, got, signed
+}
+
+func signedBy(t *testing.T, body map[string]any, secrets ...string) string {
+	t.Helper()
+	keys := make([][]byte, len(secrets))
+	for i, secret := range secrets {
+		var err error
+		keys[i], err = webhook.ParseSecret(secret)
+		require.NoError(t, err)
+	}
+	at, err := strconv.ParseInt(body["at"].(string), 10, 64)
+	require.NoError(t, err)
+	return webhook.Sign(keys, body["id"].(string), time.Unix(at, 0), []byte(body["raw"].(string)))
+}
+
+const hooksPath = "/v1/webhook-subscriptions"
+
+// A subscription from its making to its end, with a worker that sends.
+func TestWebhooksOverHTTP(t *testing.T) {
+	t.Parallel()
+	l := setupLive(t, insideLoopback)
+	url, bodies, signatures := signedHook(t)
+	body := `{"url":"` + url + `","event_types":["payment.posted","payment.posted"],"description":"ledger"}`
+	w := l.call(http.MethodPost, hooksPath, body, "Idempotency-Key", "a")
+	made := answer(t, w, http.StatusCreated)
+	secret := made["secret"].(string)
+	require.True(t, strings.HasPrefix(secret, "whsec_"))
+	require.Equal(t, []any{"payment.posted"}, made["event_types"])
+	at := w.Header().Get("Location")
+	require.Equal(t, hooksPath+"/"+made["subscription_id"].(string), at)
+
+	w = l.call(http.MethodPost, hooksPath, body, "Idempotency-Key", "a")
+	require.Equal(t, "true", w.Header().Get("Idempotent-Replayed"))
+	require.NotContains(t, answer(t, w, http.StatusCreated), "secret")
+	delete(made, "secret")
+	require.Equal(t, made, answer(t, l.call(http.MethodGet, at, ""), 200))
+	require.Equal(t, []any{made}, answer(t, l.call(http.MethodGet, hooksPath, ""), 200)["data"])
+	require.Equal(t, 1, l.count(t, `SELECT count(*) FROM auth_events WHERE kind = 'webhook_subscription_created'`))
+	require.Zero(t, l.count(t, `SELECT count(*) FROM auth_events WHERE details::text LIKE '%whsec_%'`))
+
+	l.workHooks(t)
+	tested := answer(t, l.call(http.MethodPost, at+"/test", "", "Idempotency-Key", "t"), 202)
+	require.Equal(t, "webhook.test", tested["type"])
+	sent := <-bodies
+	require.Equal(t, signedBy(t, sent, secret), <-signatures)
+	require.Equal(t, tested["message_id"], sent["id"])
+	require.Equal(t, tested, answer(t, l.call(http.MethodPost, at+"/test", "", "Idempotency-Key", "t"), 202))
+
+	fresh := answer(t, l.call(http.MethodPost, at+"/secret", ""), 200)["secret"].(string)
+	require.NotEqual(t, secret, fresh)
+	payment := testdb.Payment(t, l.db.App, testdb.Loan(t, l.db.App))
+	_, err := l.inserter(t, discard()).Insert(t.Context(), jobs.PostPaymentArgs{PaymentID: payment.ID}, nil)
+	require.NoError(t, err)
+	sent = <-bodies
+	require.Equal(t, payment.ID.String(), sent["data"].(map[string]any)["payment_id"], "the test was sent once")
+	require.Equal(t, signedBy(t, sent, fresh, secret), <-signatures)
+
+	var delivery map[string]any
+	require.Eventually(t, func() bool {
+		list := answer(t, l.call(http.MethodGet, "/v1/webhook-deliveries?status=delivered&limit=1&message_id="+
+			sent["id"].(string)+"&subscription_id="+made["subscription_id"].(string), ""), 200)
+		if len(list["data"].([]any)) == 0 {
+			return false
+		}
+		delivery = list["data"].([]any)[0].(map[string]any)
+		return true
+	}, 30*time.Second, 20*time.Millisecond)
+	one := "/v1/webhook-deliveries/" + strconv.Itoa(int(delivery["delivery_id"].(float64)))
+	require.Equal(t, delivery, answer(t, l.call(http.MethodGet, one, ""), 200))
+	messages := answer(t, l.call(http.MethodGet, "/v1/webhook-messages?limit=1", ""), 200)
+	require.Equal(t, sent["data"], messages["data"].([]any)[0].(map[string]any)["data"])
+	messages = answer(t, l.call(http.MethodGet, "/v1/webhook-messages?type=webhook.test&limit=1", ""), 200)
+	require.Equal(t, tested, messages["data"].([]any)[0])
+
+	again := answer(t, l.call(http.MethodPost, one+"/replay", ""), 202)
+	require.InDelta(t, 1, again["replays"], 0)
+	require.Equal(t, sent["raw"], (<-bodies)["raw"])
+	<-signatures
+
+	const since = `{"since":"2020-01-01T00:00:00Z"`
+	require.Zero(t, int(answer(t, l.call(http.MethodPost, at+"/replay", since+`}`), 202)["replayed"].(float64)))
+	require.Eventually(t, func() bool {
+		return l.count(t, `SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`) == 2
+	}, 30*time.Second, 20*time.Millisecond)
+	all := answer(t, l.call(http.MethodPost, at+"/replay", since+`,"all":true}`), 202)
+	require.InDelta(t, 2, all["replayed"], 0)
+	ids := []any{(<-bodies)["id"], (<-bodies)["id"]}
+	require.ElementsMatch(t, []any{tested["message_id"], sent["id"]}, ids)
+
+	changed := answer(t, l.call(http.MethodPatch, at, `{"event_types":["payment.reversed"],"status":"disabled"}`), 200)
+	require.Equal(t, []any{"disabled", "requested", url}, []any{changed["status"], changed["disabled_reason"], changed["url"]})
+	refused(t, l.call(http.MethodPost, at+"/test", "", "Idempotency-Key", "u"), 409, "conflict")
+	refused(t, l.call(http.MethodPost, at+"/replay", since+`}`), 409, "conflict")
+	refused(t, l.call(http.MethodPost, one+"/replay", ""), 409, "conflict")
+	changed = answer(t, l.call(http.MethodPatch, at, `{"status":"active"}`), 200)
+	require.NotContains(t, changed, "disabled_at")
+
+	require.Equal(t, http.StatusNoContent, l.call(http.MethodDelete, at, "").Code)
+	refused(t, l.call(http.MethodDelete, at, ""), 404, "not-found")
+	refused(t, l.call(http.MethodGet, at, ""), 404, "not-found")
+	refused(t, l.call(http.MethodPost, hooksPath, body, "Idempotency-Key", "a"), 404, "not-found")
+	require.Zero(t, l.count(t, `SELECT count(*) FROM webhook_secrets`))
+	require.Empty(t, answer(t, l.call(http.MethodGet, hooksPath, ""), 200)["data"])
+}
+
+func TestWebhooksRefuse(t *testing.T) {
+	t.Parallel()
+	l := setupLive(t)
+	body := func(url, kind string) string { return `{"url":"` + url + `","event_types":["` + kind + `"]}` }
+	for _, url := range []string{"http://example.com/", "https://10.0.0.1/", "https://u:p@example.com/", "file:///etc/passwd"} {
+		w := l.call(http.MethodPost, hooksPath, body(url, "payment.posted"), "Idempotency-Key", url[:6])
+		require.Equal(t, []string{"/url"}, refused(t, w, 422, "invalid"), url)
+	}
+	w := l.call(http.MethodPost, hooksPath, body("https://example.com/", "loan.lost"), "Idempotency-Key", "b")
+	require.Equal(t, []string{"/event_types/0"}, refused(t, w, 422, "invalid"))
+	good := body("https://example.com/", "payment.posted")
+	refused(t, l.call(http.MethodPost, hooksPath, good), 400, "key-missing")
+	made := answer(t, l.call(http.MethodPost, hooksPath, good, "Idempotency-Key", "c"), 201)
+	at := hooksPath + "/" + made["subscription_id"].(string)
+	w = l.call(http.MethodPost, hooksPath, body("https://example.com/x", "payment.posted"), "Idempotency-Key", "c")
+	refused(t, w, 422, "key-reused")
+	w = l.call(http.MethodPatch, at, `{"url":"https://127.0.0.1/"}`)
+	require.Equal(t, []string{"/url"}, refused(t, w, 422, "invalid"))
+	gone := hooksPath + "/" + uuid.NewString()
+	refused(t, l.call(http.MethodPatch, gone, `{"status":"active"}`), 404, "not-found")
+	refused(t, l.call(http.MethodPost, gone+"/secret", ""), 404, "not-found")
+	refused(t, l.call(http.MethodPost, gone+"/test", "", "Idempotency-Key", "d"), 404, "not-found")
+	refused(t, l.call(http.MethodGet, "/v1/webhook-deliveries/1", ""), 404, "not-found")
+	refused(t, l.call(http.MethodPost, "/v1/webhook-deliveries/1/replay", ""), 404, "not-found")
+
+	l.super(t, `INSERT INTO webhook_subscriptions (id, url, event_types, description, requested_by, idempotency_key, request_hash)
+		SELECT gen_random_uuid(), 'https://example.com/', '{payment.posted}', '', 'x', n::text, sha256('') FROM generate_series(1, 49) n`)
+	refused(t, l.call(http.MethodPost, hooksPath, good, "Idempotency-Key", "e"), 409, "conflict")
+
+	l.token = l.newToken(t, server.ScopeWebhooksRead)
+	answer(t, l.call(http.MethodGet, at, ""), 200)
+	refused(t, l.call(http.MethodDelete, at, ""), 403, "forbidden")
+	refused(t, l.call(http.MethodPost, at+"/secret", ""), 403, "forbidden")
+	l.token = l.newToken(t, server.ScopeRunsRead)
+	refused(t, l.call(http.MethodGet, "/v1/webhook-messages", ""), 403, "forbidden")
+}
