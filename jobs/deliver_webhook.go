@@ -161,7 +161,7 @@ func (w *DeliverWebhook) record(
 	}
 	_, err := q.MarkWebhookAttempted(ctx, queries.MarkWebhookAttemptedParams{
 		ID: a.DeliveryID, Round: a.Round, Attempt: a.Attempt, AttemptedAt: &at, Delivered: r.Delivered,
-		NextAttemptAt: next, StatusCode: int32(r.StatusCode), Error: r.Failure, //nolint:gosec // Three digits.
+		NextAttemptAt: next, StatusCode: int32(r.StatusCode), Error: r.Failure,
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil // Somebody was faster.

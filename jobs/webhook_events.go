@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -18,13 +20,21 @@ const (
 	EventPaymentPosted   = "payment.posted"
 	EventPaymentRejected = "payment.rejected"
 	EventPaymentReversed = "payment.reversed"
+
+	EventEscrowAnalysisCompleted = "escrow_analysis.completed"
+	EventBackupVerified          = "backup.verified"
+	EventBackupFailed            = "backup.failed"
+	EventIntegrityFinding        = "integrity.finding"
 	// EventTest is sent to one subscription when somebody asks for it.
 	EventTest = "webhook.test"
 )
 
 // EventTypes lists what can be subscribed to.
 func EventTypes() []string {
-	return []string{EventPaymentPosted, EventPaymentRejected, EventPaymentReversed}
+	return []string{
+		EventPaymentPosted, EventPaymentRejected, EventPaymentReversed, EventEscrowAnalysisCompleted,
+		EventBackupVerified, EventBackupFailed, EventIntegrityFinding,
+	}
 }
 
 // webhookEvent is something that happened and that somebody may want to be told of.
@@ -72,6 +82,58 @@ func reversedEvent(row *queries.LockReversalToPostRow) webhookEvent {
 			PaymentID: row.PaymentID, LoanID: row.Loan.ID, AmountCents: row.AmountCents, ReceivedOn: row.ReceivedOn,
 			Reason: row.Reason, ReversalID: &row.ReversalID,
 		},
+	}
+}
+
+// analysisEvent tells that an escrow analysis was made and counts.
+func analysisEvent(a *analysis) webhookEvent {
+	return webhookEvent{
+		kind: EventEscrowAnalysisCompleted, source: a.id.String(), data: struct {
+			AnalysisID      uuid.UUID      `json:"analysis_id"`
+			LoanID          int64          `json:"loan_id"`
+			Kind            string         `json:"kind"`
+			StartOn         mortgage.Date  `json:"start_on"`
+			SurplusCents    mortgage.Cents `json:"surplus_cents"`
+			ShortageCents   mortgage.Cents `json:"shortage_cents"`
+			DeficiencyCents mortgage.Cents `json:"deficiency_cents"`
+		}{a.id, a.loan.id, string(a.kind), a.startOn, a.result.Surplus, a.result.Shortage, a.result.Deficiency},
+	}
+}
+
+// backupEvent tells what became of a backup, once in each state and verification.
+func backupEvent(kind string, row *queries.Backup) webhookEvent {
+	source := row.ID.String()
+	if row.VerifiedAt != nil {
+		source += "/" + row.VerifiedAt.UTC().Format(time.RFC3339Nano)
+	}
+	return webhookEvent{
+		kind: kind, source: source, data: struct {
+			BackupID    uuid.UUID            `json:"backup_id"`
+			Kind        queries.BackupKind   `json:"kind"`
+			Status      queries.BackupStatus `json:"status"`
+			FailedStage *string              `json:"failed_stage,omitempty"`
+		}{row.ID, row.Kind, row.Status, row.FailedStage},
+	}
+}
+
+// verifiedEvent tells what a verification has found.
+func verifiedEvent(row *queries.Backup) webhookEvent {
+	if row.Status == queries.BackupStatusVerified {
+		return backupEvent(EventBackupVerified, row)
+	}
+	return backupEvent(EventBackupFailed, row)
+}
+
+// findingEvent tells of something that is not in order in the stored data, when it is
+// found for the first time.
+func findingEvent(row *queries.InsertIntegrityFindingsRow) webhookEvent {
+	return webhookEvent{
+		kind: EventIntegrityFinding, source: strconv.FormatInt(row.ID, 10), data: struct {
+			FindingID int64                     `json:"finding_id"`
+			Kind      queries.IntegrityKind     `json:"kind"`
+			Severity  queries.IntegritySeverity `json:"severity"`
+			LoanID    *int64                    `json:"loan_id,omitempty"`
+		}{row.ID, row.Kind, row.Severity, row.LoanID},
 	}
 }
 

@@ -51,7 +51,7 @@ CREATE TYPE webhook_delivery_status AS ENUM ('waiting', 'delivered', 'failed');
 
 CREATE TABLE webhook_deliveries (
   id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  message_id       uuid NOT NULL REFERENCES webhook_messages ON DELETE CASCADE,
+  message_id       uuid NOT NULL REFERENCES webhook_messages ON DELETE RESTRICT,
   subscription_id  uuid NOT NULL REFERENCES webhook_subscriptions ON DELETE RESTRICT,
   status           webhook_delivery_status NOT NULL DEFAULT 'waiting',
   round            integer NOT NULL DEFAULT 1 CHECK (round > 0), -- one more with each replay

@@ -21,7 +21,7 @@ type changeWebhookSubscriptionInput struct {
 
 type webhookSubscriptionChange struct {
 	URL         *string                            `json:"url,omitzero" nullable:"false" minLength:"1" maxLength:"2000"`
-	EventTypes  []string                           `json:"event_types,omitzero" minItems:"1" maxItems:"50" enum:"payment.posted,payment.rejected,payment.reversed"`
+	EventTypes  []string                           `json:"event_types,omitzero" minItems:"1" maxItems:"50" enum:"payment.posted,payment.rejected,payment.reversed,escrow_analysis.completed,backup.verified,backup.failed,integrity.finding"`
 	Description *string                            `json:"description,omitzero" nullable:"false" maxLength:"200"`
 	Status      *queries.WebhookSubscriptionStatus `json:"status,omitzero" nullable:"false" enum:"active,disabled"`
 }

@@ -61,7 +61,7 @@ func webhookMessageOf(row queries.WebhookMessage) (webhookMessage, error) {
 type listWebhookMessagesInput struct {
 	Page
 
-	Type string `query:"type" enum:"payment.posted,payment.rejected,payment.reversed,webhook.test"`
+	Type string `query:"type" enum:"payment.posted,payment.rejected,payment.reversed,escrow_analysis.completed,backup.verified,backup.failed,integrity.finding,webhook.test"`
 }
 
 type listWebhookMessagesOutput struct {

@@ -92,7 +92,7 @@ type createWebhookSubscriptionInput struct {
 
 type newWebhookSubscription struct {
 	URL         string   `json:"url" minLength:"1" maxLength:"2000" doc:"Where messages are sent: https, without user and password."`
-	EventTypes  []string `json:"event_types" minItems:"1" maxItems:"50" enum:"payment.posted,payment.rejected,payment.reversed"`
+	EventTypes  []string `json:"event_types" minItems:"1" maxItems:"50" enum:"payment.posted,payment.rejected,payment.reversed,escrow_analysis.completed,backup.verified,backup.failed,integrity.finding"`
 	Description string   `json:"description,omitzero" maxLength:"200" doc:"What it is for, for people."`
 }
 

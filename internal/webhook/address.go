@@ -44,8 +44,8 @@ func isPublic(a netip.Addr) bool {
 	return !slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// guard judges the addresses that are dialled. Those of the networks that are allowed
-// may be dialled; others when they are public, if public is true.
+// guard judges the addresses that are dialed. Those of the networks that are allowed
+// may be dialed; others when they are public, if public is true.
 type guard struct {
 	allow  []netip.Prefix
 	public bool
@@ -60,8 +60,8 @@ func (g guard) control(network, address string, _ syscall.RawConn) error {
 	}
 	a := to.Addr().Unmap() // ::ffff:127.0.0.1 is 127.0.0.1.
 	allowed := slices.ContainsFunc(g.allow, func(p netip.Prefix) bool { return p.Contains(a) })
-	if !allowed && !(g.public && isPublic(a)) {
-		return fmt.Errorf("%w: %s", ErrAddress, a)
+	if allowed || g.public && isPublic(a) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: %s", ErrAddress, a)
 }

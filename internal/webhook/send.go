@@ -120,7 +120,7 @@ func resultOf(answer *http.Response) Result {
 		r.Failure = fmt.Sprintf("the answer is %d", answer.StatusCode)
 		seconds, err := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 31)
 		if err == nil {
-			r.RetryAfter = min(time.Duration(seconds)*time.Second, maxRetryAfter) //nolint:gosec // 31 bits.
+			r.RetryAfter = min(time.Duration(seconds)*time.Second, maxRetryAfter)
 		}
 	}
 	return r
@@ -162,7 +162,7 @@ func CheckURL(text string, allow []netip.Prefix) string {
 	}
 	address, err := netip.ParseAddr(u.Hostname())
 	if err != nil {
-		return "" // A name: its addresses are judged each time they are dialled.
+		return "" // A name: its addresses are judged each time they are dialed.
 	}
 	g := guard{allow: allow, public: u.Scheme == "https"}
 	network := map[bool]string{true: "tcp4", false: "tcp6"}[address.Is4()]

@@ -4,7 +4,7 @@
 // Inside: signatures and secrets; which addresses may be connected to; one attempt at
 // sending one message. Not inside: what is sent, to whom, and when again: package jobs.
 //
-// The one idea: an address is judged when it is dialled, after its name was resolved.
+// The one idea: an address is judged when it is dialed, after its name was resolved.
 // A name that is resolved, judged and then resolved again could be another by then.
 package webhook
 

@@ -80,9 +80,9 @@ func TestCheckURL(t *testing.T) {
 		good  bool
 	}{
 		{"https://example.com/hooks?a=b", nil, true},
-		{"https://localhost/", nil, true}, // Refused when it is dialled.
+		{"https://localhost/", nil, true}, // Refused when it is dialed.
 		{"http://example.com/", nil, false},
-		{"http://inside.example/", loopback, true}, // Refused when it is dialled, unless it is inside.
+		{"http://inside.example/", loopback, true}, // Refused when it is dialed, unless it is inside.
 		{"https://127.0.0.1/", nil, false},
 		{"https://127.0.0.1:8443/", loopback, true},
 		{"http://8.8.8.8/", loopback, false},
