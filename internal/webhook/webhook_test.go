@@ -2,12 +2,18 @@ package webhook
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,4 +183,41 @@ func TestSendKnowsNoProxy(t *testing.T) {
 	for _, url := range []string{"http://192.0.2.1/", "https://192.0.2.1/"} {
 		require.Equal(t, "the address is not a public one", send(NewClient(nil), url).Failure)
 	}
+}
+
+// What docs/webhooks.md tells receivers to do, to the letter.
+func verify(secret []byte, header http.Header, body []byte) bool {
+	mac := hmac.New(sha256.New, secret)
+	fmt.Fprintf(mac, "%s.%s.%s", header.Get("webhook-id"), header.Get("webhook-timestamp"), body)
+	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	for _, got := range strings.Fields(header.Get("webhook-signature")) {
+		if hmac.Equal([]byte(got), []byte(want)) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestReceiversVerify(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/webhooks.md")
+	require.NoError(t, err)
+	source, err := os.ReadFile("webhook_test.go")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(page), "```go\n")
+	example, _, _ := strings.Cut(rest, "```")
+	require.NotEmpty(t, example)
+	require.Contains(t, string(source), example)
+
+	old, fresh := NewSecret(), NewSecret()
+	header, body := http.Header{}, []byte(`{"a":1}`)
+	header.Set("webhook-id", "msg_1")
+	header.Set("webhook-timestamp", "1614265330")
+	header.Set("webhook-signature", Sign([][]byte{fresh, old}, "msg_1", time.Unix(1614265330, 0), body))
+	require.True(t, verify(old, header, body))
+	require.True(t, verify(fresh, header, body))
+	require.False(t, verify(NewSecret(), header, body))
+	require.False(t, verify(old, header, []byte(`{"a":2}`)))
+	header.Set("webhook-id", "msg_2")
+	require.False(t, verify(old, header, body))
 }
