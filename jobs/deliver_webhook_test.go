@@ -1,13 +1,8 @@
 package jobs_test
 
 import (
-	"encoding/json"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"net/netip"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -21,73 +16,11 @@ import (
 
 	"loanserve/internal/testdb"
 	"loanserve/internal/webhook"
+	"loanserve/internal/webhook/receiver"
 	"loanserve/jobs"
 	"loanserve/mortgage"
 	"loanserve/queries"
 )
-
-// receiver is a server that messages are sent to. It answers what the test says.
-type receiver struct {
-	*httptest.Server
-
-	t      *testing.T
-	answer http.HandlerFunc
-
-	mu  sync.Mutex
-	got []gotten
-}
-
-// gotten is a message as a receiver has got it.
-type gotten struct {
-	id, signature string
-	at            time.Time
-	raw           []byte
-	body          struct {
-		Type      string         `json:"type"`
-		Timestamp time.Time      `json:"timestamp"`
-		Data      map[string]any `json:"data"`
-	}
-}
-
-func newReceiver(t *testing.T, answer http.HandlerFunc) *receiver {
-	t.Helper()
-	r := &receiver{t: t, answer: answer}
-	r.Server = httptest.NewServer(r)
-	t.Cleanup(r.Close)
-	return r
-}
-
-func answering(code int) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
-}
-
-// ServeHTTP implements http.Handler.
-func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	var m gotten
-	var err error
-	if m.raw, err = io.ReadAll(req.Body); err != nil {
-		r.t.Error(err)
-	}
-	if err := json.Unmarshal(m.raw, &m.body); err != nil {
-		r.t.Error(err)
-	}
-	seconds, err := strconv.ParseInt(req.Header.Get("Webhook-Timestamp"), 10, 64)
-	if err != nil {
-		r.t.Error(err)
-	}
-	m.id, m.signature, m.at = req.Header.Get("Webhook-Id"), req.Header.Get("Webhook-Signature"), time.Unix(seconds, 0)
-	r.mu.Lock()
-	r.got = append(r.got, m)
-	r.mu.Unlock()
-	r.answer(w, req)
-}
-
-// messages are those it has got.
-func (r *receiver) messages() []gotten {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]gotten(nil), r.got...)
-}
 
 // loopback is where the receivers of tests are.
 func loopback() []netip.Prefix {
@@ -111,7 +44,8 @@ func deliver(t *testing.T, tx pgx.Tx, args jobs.DeliverWebhookArgs, allow ...net
 // deliveries are those of a subscription, the first one first.
 func deliveries(t *testing.T, tx pgx.Tx, subscription uuid.UUID) []queries.WebhookDelivery {
 	t.Helper()
-	rows, err := tx.Query(t.Context(), `SELECT * FROM webhook_deliveries WHERE subscription_id = $1 ORDER BY id`, subscription)
+	rows, err := tx.Query(t.Context(),
+		`SELECT * FROM webhook_deliveries WHERE subscription_id = $1 ORDER BY id`, subscription)
 	require.NoError(t, err)
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[queries.WebhookDelivery])
 	require.NoError(t, err)
@@ -121,8 +55,8 @@ func deliveries(t *testing.T, tx pgx.Tx, subscription uuid.UUID) []queries.Webho
 // waitingAttempts are the jobs of a delivery that are not worked yet.
 func waitingAttempts(t *testing.T, tx pgx.Tx, delivery int64) (args []jobs.DeliverWebhookArgs) {
 	t.Helper()
-	rows, err := tx.Query(t.Context(), `SELECT args FROM river.river_job WHERE kind = 'deliver_webhook' AND queue = 'webhooks'
-		AND state IN ('available', 'scheduled') AND (args->>'delivery_id')::bigint = $1 ORDER BY id`, delivery)
+	rows, err := tx.Query(t.Context(), `SELECT args FROM river.river_job
+		WHERE kind = 'deliver_webhook' AND queue = 'webhooks' AND state IN ('available', 'scheduled') AND (args->>'delivery_id')::bigint = $1 ORDER BY id`, delivery)
 	require.NoError(t, err)
 	args, err = pgx.CollectRows(rows, pgx.RowTo[jobs.DeliverWebhookArgs])
 	require.NoError(t, err)
@@ -144,7 +78,7 @@ func TestPaymentsAreTold(t *testing.T) {
 	require.NoError(t, work(t, tx, testdb.Payment(t, tx, loan, received(100_00, "2026-02-05")).ID))
 	require.Zero(t, rowsIn(t, tx, `SELECT count(*) FROM webhook_messages`), "nobody is subscribed")
 
-	to := newReceiver(t, answering(http.StatusNoContent))
+	to := receiver.New(t, receiver.Answer{Status: 204})
 	all, secret := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventTypes()...)
 	other, _ := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventPaymentReversed)
 	off, _ := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventTypes()...)
@@ -189,20 +123,20 @@ func TestPaymentsAreTold(t *testing.T) {
 			deliver(t, tx, attempts[0], loopback()...)
 		}
 	}
-	got := to.messages()
+	got := to.Messages()
 	require.Len(t, got, len(want))
 	for i, w := range want {
-		require.Equal(t, w.kind, got[i].body.Type)
-		require.Equal(t, w.payment.String(), got[i].body.Data["payment_id"])
-		require.InDelta(t, loan.ID, got[i].body.Data["loan_id"], 0)
-		require.InDelta(t, int64(w.amount), got[i].body.Data["amount_cents"], 0)
-		require.Equal(t, told[i].MessageID.String(), got[i].id)
-		require.Equal(t, webhook.Sign([][]byte{secret}, got[i].id, got[i].at, got[i].raw), got[i].signature)
-		require.NotContains(t, string(got[i].raw), loan.LoanNumber)
+		require.Equal(t, w.kind, got[i].Type)
+		require.Equal(t, w.payment.String(), got[i].Data["payment_id"])
+		require.InDelta(t, loan.ID, got[i].Data["loan_id"], 0)
+		require.InDelta(t, int64(w.amount), got[i].Data["amount_cents"], 0)
+		require.Equal(t, told[i].MessageID.String(), got[i].ID)
+		require.Equal(t, webhook.Sign([][]byte{secret}, got[i].ID, got[i].At, got[i].Raw), got[i].Signature)
+		require.NotContains(t, string(got[i].Raw), loan.LoanNumber)
 	}
-	require.Equal(t, "R01", got[2].body.Data["reason"])
-	require.Equal(t, reversal.ID.String(), got[2].body.Data["reversal_id"])
-	require.Equal(t, "loan_archived", got[4].body.Data["reason"])
+	require.Equal(t, "R01", got[2].Data["reason"])
+	require.Equal(t, reversal.ID.String(), got[2].Data["reversal_id"])
+	require.Equal(t, "loan_archived", got[4].Data["reason"])
 	for _, d := range deliveries(t, tx, all.ID) {
 		require.Equal(t, queries.WebhookDeliveryStatusDelivered, d.Status)
 		require.Equal(t, int32(1), d.Attempts)
@@ -211,7 +145,7 @@ func TestPaymentsAreTold(t *testing.T) {
 }
 
 // told has one message sent to a receiver, and returns its subscription and delivery.
-func told(t *testing.T, tx pgx.Tx, to *receiver) (queries.WebhookSubscription, queries.WebhookDelivery) {
+func told(t *testing.T, tx pgx.Tx, to *receiver.Receiver) (queries.WebhookSubscription, queries.WebhookDelivery) {
 	t.Helper()
 	subscription, _ := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventPaymentPosted)
 	loan := testdb.Loan(t, tx, regZ)
@@ -226,7 +160,7 @@ func told(t *testing.T, tx pgx.Tx, to *receiver) (queries.WebhookSubscription, q
 func TestDeliveryIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	tx := testdb.Tx(t)
-	to := newReceiver(t, answering(http.StatusInternalServerError))
+	to := receiver.New(t, receiver.Answer{Status: 500})
 	_, first := told(t, tx, to)
 	pauses := []time.Duration{
 		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
@@ -251,23 +185,24 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, queries.WebhookDeliveryStatusFailed, d.Status)
 	require.Nil(t, d.NextAttemptAt)
-	got := to.messages()
+	got := to.Messages()
 	require.Len(t, got, 10)
 	for _, m := range got {
-		require.Equal(t, got[0].id, m.id)
-		require.Equal(t, got[0].raw, m.raw)
+		require.Equal(t, got[0].ID, m.ID)
+		require.Equal(t, got[0].Raw, m.Raw)
 	}
 
 	d, err = queries.New(tx).MarkWebhookReplayed(t.Context(), first.ID)
 	require.NoError(t, err)
-	to.answer = answering(http.StatusOK)
+	to.Then(receiver.Answer{Status: 200})
 	deliver(t, tx, args, loopback()...) // An attempt of before is over.
-	require.Len(t, to.messages(), 10)
+	require.Len(t, to.Messages(), 10)
 	deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: d.ID, Round: d.Round, Attempt: 1}, loopback()...)
-	require.Len(t, to.messages(), 11)
+	require.Len(t, to.Messages(), 11)
 	d, err = queries.New(tx).GetWebhookDelivery(t.Context(), first.ID)
 	require.NoError(t, err)
-	require.Equal(t, []any{queries.WebhookDeliveryStatusDelivered, int32(2), int32(1)}, []any{d.Status, d.Round, d.Attempts})
+	require.Equal(t, queries.WebhookDeliveryStatusDelivered, d.Status)
+	require.Equal(t, []int32{2, 1}, []int32{d.Round, d.Attempts})
 	require.Nil(t, d.LastError)
 }
 
@@ -275,10 +210,7 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 func TestDeliveryHeedsRetryAfter(t *testing.T) {
 	t.Parallel()
 	tx := testdb.Tx(t)
-	to := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "3600")
-		w.WriteHeader(http.StatusTooManyRequests)
-	})
+	to := receiver.New(t, receiver.Answer{Status: 429, RetryAfter: "3600"})
 	_, d := told(t, tx, to)
 	deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: d.ID, Round: 1, Attempt: 1}, loopback()...)
 	d, err := queries.New(tx).GetWebhookDelivery(t.Context(), d.ID)
@@ -289,23 +221,25 @@ func TestDeliveryHeedsRetryAfter(t *testing.T) {
 // A receiver that is gone, or has done nothing but fail for five days, is sent no more.
 func TestReceiversThatAreNoMore(t *testing.T) {
 	t.Parallel()
+	const deliveredAgo = `next_attempt_at = NULL, status = 'delivered', first_failed_at = now() - interval `
+	const failedAgo = `next_attempt_at = NULL, status = 'failed', first_failed_at = now() - interval `
 	for name, tt := range map[string]struct {
 		code    int
 		attempt int32
 		before  string // happened to an earlier message
 		reason  string // "" where it stays active
 	}{
-		"gone":                        {code: http.StatusGone, attempt: 1, reason: "gone"},
-		"failed for the first time":   {code: http.StatusBadGateway, attempt: 1},
-		"failed for the last time":    {code: http.StatusBadGateway, attempt: 10},
-		"failing for days":            {code: http.StatusBadGateway, attempt: 10, before: `first_failed_at = now() - interval '121 hours', status = 'failed', next_attempt_at = NULL`, reason: "failing"},
-		"failing for not long enough": {code: http.StatusBadGateway, attempt: 10, before: `first_failed_at = now() - interval '119 hours', status = 'failed', next_attempt_at = NULL`},
-		"failing, but for one":        {code: http.StatusBadGateway, attempt: 10, before: `first_failed_at = now() - interval '121 hours', status = 'delivered', next_attempt_at = NULL, delivered_at = now() - interval '100 hours'`},
+		"gone":                        {code: 410, attempt: 1, reason: "gone"},
+		"failed for the first time":   {code: 502, attempt: 1},
+		"failed for the last time":    {code: 502, attempt: 10},
+		"failing for days":            {code: 502, attempt: 10, before: failedAgo + `'121 hours'`, reason: "failing"},
+		"failing for not long enough": {code: 502, attempt: 10, before: failedAgo + `'119 hours'`},
+		"failing, but for one":        {code: 502, attempt: 10, before: deliveredAgo + `'121 hours', delivered_at = now() - interval '100 hours'`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tx := testdb.Tx(t)
-			to := newReceiver(t, answering(tt.code))
+			to := receiver.New(t, receiver.Answer{Status: tt.code})
 			subscription, first := told(t, tx, to)
 			loan := testdb.Loan(t, tx, regZ)
 			require.NoError(t, work(t, tx, testdb.Payment(t, tx, loan, received(100_00, "2026-02-05")).ID))
@@ -331,10 +265,10 @@ func TestReceiversThatAreNoMore(t *testing.T) {
 			require.Equal(t, queries.WebhookSubscriptionStatusDisabled, row.Status)
 			require.Equal(t, tt.reason, *row.EndReason)
 			require.Equal(t, 1, events)
-			sent := len(to.messages())
+			sent := len(to.Messages())
 			if tt.before == "" { // What waited is not sent any more.
 				deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: first.ID, Round: 1, Attempt: 1}, loopback()...)
-				require.Len(t, to.messages(), sent)
+				require.Len(t, to.Messages(), sent)
 				d, err := queries.New(tx).GetWebhookDelivery(t.Context(), first.ID)
 				require.NoError(t, err)
 				require.Equal(t, queries.WebhookDeliveryStatusFailed, d.Status)
@@ -347,10 +281,10 @@ func TestReceiversThatAreNoMore(t *testing.T) {
 func TestDeliveryStaysOutside(t *testing.T) {
 	t.Parallel()
 	tx := testdb.Tx(t)
-	to := newReceiver(t, answering(http.StatusOK))
+	to := receiver.New(t, receiver.Answer{Status: 200})
 	_, d := told(t, tx, to)
 	deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: d.ID, Round: 1, Attempt: 1})
-	require.Empty(t, to.messages())
+	require.Empty(t, to.Messages())
 	d, err := queries.New(tx).GetWebhookDelivery(t.Context(), d.ID)
 	require.NoError(t, err)
 	require.Equal(t, "the address is not a public one", *d.LastError)
@@ -362,7 +296,7 @@ func TestDeliverySignsByBothSecrets(t *testing.T) {
 	t.Parallel()
 	tx := testdb.Tx(t)
 	q := queries.New(tx)
-	to := newReceiver(t, answering(http.StatusOK))
+	to := receiver.New(t, receiver.Answer{Status: 200})
 	subscription, old := testdb.WebhookSubscription(t, tx, to.URL, jobs.EventPaymentPosted)
 	fresh := webhook.NewSecret()
 	require.NoError(t, q.MarkWebhookSecretsExpiring(t.Context(), time.Now().Add(time.Hour), subscription.ID))
@@ -372,8 +306,8 @@ func TestDeliverySignsByBothSecrets(t *testing.T) {
 		require.NoError(t, work(t, tx, testdb.Payment(t, tx, loan, received(100_00, "2026-02-05")).ID))
 		d := deliveries(t, tx, subscription.ID)[i]
 		deliver(t, tx, jobs.DeliverWebhookArgs{DeliveryID: d.ID, Round: 1, Attempt: 1}, loopback()...)
-		m := to.messages()[i]
-		require.Equal(t, webhook.Sign(secrets, m.id, m.at, m.raw), m.signature)
+		m := to.Messages()[i]
+		require.Equal(t, webhook.Sign(secrets, m.ID, m.At, m.Raw), m.Signature)
 		require.NoError(t, q.MarkWebhookSecretsExpiring(t.Context(), time.Now().Add(-time.Hour), subscription.ID))
 		require.NoError(t, q.DeleteExpiredWebhookSecretsBatch(t.Context(), subscription.ID))
 		require.NoError(t, q.InsertWebhookSecret(t.Context(), subscription.ID, fresh))
@@ -385,18 +319,16 @@ func TestDeliverySignsByBothSecrets(t *testing.T) {
 func TestDeliveryAfterACrash(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
-	var breakOff sync.Once
-	to := newReceiver(t, nil)
-	to.answer = func(w http.ResponseWriter, _ *http.Request) {
-		breakOff.Do(func() { // As if the worker's machine died: its connections break while it waits for the answer.
+	var once sync.Once
+	to := receiver.New(t, receiver.Answer{Status: 200, Before: func() {
+		once.Do(func() { // As if its machine died: its connections break while it waits for the answer.
 			_, err := db.Super.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 				WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 			if err != nil {
 				t.Error(err)
 			}
 		})
-		w.WriteHeader(http.StatusOK)
-	}
+	}})
 	testdb.WebhookSubscription(t, db.App, to.URL, jobs.EventPaymentPosted)
 	loan := testdb.Loan(t, db.App)
 	p := newProcess(t, db)
@@ -412,9 +344,9 @@ func TestDeliveryAfterACrash(t *testing.T) {
 		err := db.Super.QueryRow(t.Context(), `SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`).Scan(&n)
 		return err == nil && n == 1
 	}, patience, 20*time.Millisecond)
-	got := to.messages()
+	got := to.Messages()
 	require.GreaterOrEqual(t, len(got), 1)
 	for _, m := range got {
-		require.Equal(t, got[0].id, m.id)
+		require.Equal(t, got[0].ID, m.ID)
 	}
 }

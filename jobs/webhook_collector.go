@@ -25,10 +25,12 @@ func NewWebhookCollector(db queries.DBTX, log *slog.Logger) *WebhookCollector {
 	return &WebhookCollector{
 		q: queries.New(db), log: log,
 		due: prometheus.NewDesc("loanserve_webhook_overdue_seconds",
-			"How long the webhook delivery has been due that is most overdue; 0 where none is. The same on every process: use max, not sum.",
+			"How long the webhook delivery has been due that is most overdue; 0 where none is. "+
+				"The same on every process: use max, not sum.",
 			nil, nil),
 		oldest: prometheus.NewDesc("loanserve_webhook_oldest_waiting_age_seconds",
-			"How old the oldest webhook delivery is that waits for its next attempt; 0 where none does. The same on every process: use max, not sum.",
+			"How old the oldest webhook delivery is that waits for its next attempt; 0 where none does. "+
+				"The same on every process: use max, not sum.",
 			nil, nil),
 		subscriptions: prometheus.NewDesc("loanserve_webhook_subscriptions",
 			"Webhook subscriptions, by status. The same on every process: use max, not sum.", []string{"status"}, nil),

@@ -142,6 +142,7 @@ func findingEvent(row *queries.InsertIntegrityFindingsRow) webhookEvent {
 func announce(ctx context.Context, q *queries.Queries, events ...webhookEvent) error {
 	for set := range slices.Chunk(events, announceRows) {
 		p := queries.InsertWebhookMessagesParams{
+			ID: nil, Type: nil, Source: nil, Data: nil,
 			JobKind: DeliverWebhookArgs{}.Kind(), JobQueue: QueueWebhooks, JobAttempts: deliverAttempts,
 		}
 		for _, e := range set {

@@ -17,16 +17,16 @@ import (
 func (s *Server) routeWebhookReplays() {
 	tags := []string{"webhooks"}
 	register(s, ScopeWebhooksWrite, huma.Operation{
-		OperationID: "test-webhook-subscription", Method: http.MethodPost, Path: webhookSubscriptionPath + "/test", Tags: tags,
-		Summary:       "Send a test message",
+		OperationID: "test-webhook-subscription", Method: http.MethodPost, Path: webhookSubscriptionPath + "/test",
+		Tags: tags, Summary: "Send a test message",
 		Description:   "A message of the type webhook.test, which needs no subscription to it.",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.testWebhookSubscription)
 	register(s, ScopeWebhooksWrite, huma.Operation{
 		OperationID: "replay-webhook-subscription", Method: http.MethodPost, Path: webhookSubscriptionPath + "/replay",
 		Tags: tags, Summary: "Send what failed again",
-		Description: "Of messages since the moment, those that were given up, or with all those that were delivered as well. " +
-			"At most 1000 for each request, the oldest first: repeat it until nothing is left. With all, give " +
+		Description: "Of messages since the moment, those that were given up, or with all those that were delivered as " +
+			"well. At most 1000 for each request, the oldest first: repeat it until nothing is left. With all, give " +
 			"the moment behind that of the last one instead: what was sent again has not moved.",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.replayWebhookSubscription)

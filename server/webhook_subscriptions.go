@@ -28,8 +28,8 @@ func (s *Server) routeWebhookSubscriptions() {
 	register(s, ScopeWebhooksWrite, huma.Operation{
 		OperationID: "create-webhook-subscription", Method: http.MethodPost, Path: webhookSubscriptionsPath, Tags: tags,
 		Summary: "Subscribe to events",
-		Description: "Messages are signed by Standard Webhooks. The secret is shown only this once: a repeated request gets " +
-			"the same answer without it. Who lost it has it replaced.",
+		Description: "Messages are signed by Standard Webhooks. The secret is shown only this once: a repeated request " +
+			"gets the same answer without it. Who lost it has it replaced.",
 		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict},
 	}, s.createWebhookSubscription)
 	register(s, ScopeWebhooksRead, huma.Operation{
@@ -56,8 +56,8 @@ func (s *Server) routeWebhookSubscriptions() {
 	register(s, ScopeWebhooksWrite, huma.Operation{
 		OperationID: "rotate-webhook-secret", Method: http.MethodPost, Path: webhookSubscriptionPath + "/secret", Tags: tags,
 		Summary: "Replace a subscription's secret",
-		Description: "The new secret is shown only this once. For a day messages are signed by the old one too, so that the " +
-			"receiver can change over.",
+		Description: "The new secret is shown only this once. For a day messages are signed by the old one too, so that " +
+			"the receiver can change over.",
 		Errors: []int{http.StatusNotFound},
 	}, s.rotateWebhookSecret)
 }

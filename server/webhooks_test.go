@@ -132,7 +132,8 @@ func TestWebhooksOverHTTP(t *testing.T) {
 	require.ElementsMatch(t, []any{tested["message_id"], sent["id"]}, ids)
 
 	changed := answer(t, l.call(http.MethodPatch, at, `{"event_types":["payment.reversed"],"status":"disabled"}`), 200)
-	require.Equal(t, []any{"disabled", "requested", url}, []any{changed["status"], changed["disabled_reason"], changed["url"]})
+	require.Equal(t, []any{"disabled", "requested"}, []any{changed["status"], changed["disabled_reason"]})
+	require.Equal(t, url, changed["url"])
 	refused(t, l.call(http.MethodPost, at+"/test", "", "Idempotency-Key", "u"), 409, "conflict")
 	refused(t, l.call(http.MethodPost, at+"/replay", since+`}`), 409, "conflict")
 	refused(t, l.call(http.MethodPost, one+"/replay", ""), 409, "conflict")
@@ -151,7 +152,7 @@ func TestWebhooksRefuse(t *testing.T) {
 	t.Parallel()
 	l := setupLive(t)
 	body := func(url, kind string) string { return `{"url":"` + url + `","event_types":["` + kind + `"]}` }
-	for _, url := range []string{"http://example.com/", "https://10.0.0.1/", "https://u:p@example.com/", "file:///etc/passwd"} {
+	for _, url := range []string{"http://example.com/", "https://10.0.0.1/", "https://u:p@example.com/", "file:///x"} {
 		w := l.call(http.MethodPost, hooksPath, body(url, "payment.posted"), "Idempotency-Key", url[:6])
 		require.Equal(t, []string{"/url"}, refused(t, w, 422, "invalid"), url)
 	}
@@ -172,8 +173,10 @@ func TestWebhooksRefuse(t *testing.T) {
 	refused(t, l.call(http.MethodGet, "/v1/webhook-deliveries/1", ""), 404, "not-found")
 	refused(t, l.call(http.MethodPost, "/v1/webhook-deliveries/1/replay", ""), 404, "not-found")
 
-	l.super(t, `INSERT INTO webhook_subscriptions (id, url, event_types, description, requested_by, idempotency_key, request_hash)
-		SELECT gen_random_uuid(), 'https://example.com/', '{payment.posted}', '', 'x', n::text, sha256('') FROM generate_series(1, 49) n`)
+	l.super(t, `INSERT INTO webhook_subscriptions
+		(id, url, event_types, description, requested_by, idempotency_key, request_hash)
+		SELECT gen_random_uuid(), 'https://example.com/', '{payment.posted}', '', 'x', n::text, sha256('')
+		FROM generate_series(1, 49) n`)
 	refused(t, l.call(http.MethodPost, hooksPath, good, "Idempotency-Key", "e"), 409, "conflict")
 
 	l.token = l.newToken(t, server.ScopeWebhooksRead)

@@ -199,7 +199,7 @@ var labelValues = map[string]string{
 	"http_response_status_code": "the status of the answer",
 	"http_route":                "the pattern of the contract (`/v1/loans/{loan_id}`), or `unmatched`",
 	"kind":                      "of a job, a finding, a backup or a run: the names that the program has for them",
-	"outcome":                   "what became of an attempt, a loan, an analysis or a delivery: the names that the program has for it",
+	"outcome":                   "what became of an attempt, a loan or an analysis: the names that the program has for it",
 	"queue":                     "a queue of the program",
 	"severity":                  "of a finding, or of a difference in the schema",
 	"stage":                     "of a backup: where it failed; of a statement: `to_make` or `to_deliver`",
