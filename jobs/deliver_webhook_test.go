@@ -350,3 +350,20 @@ func TestDeliveryAfterACrash(t *testing.T) {
 		require.Equal(t, got[0].ID, m.ID)
 	}
 }
+
+// An analysis is told once, with what came out of it.
+func TestAnalysesAreTold(t *testing.T) {
+	t.Parallel()
+	tx := testdb.Tx(t)
+	subscription, _ := testdb.WebhookSubscription(t, tx, "https://example.com/", jobs.EventEscrowAnalysisCompleted)
+	wish := testdb.AnalysisWish(t, tx, escrowedLoan(t, tx, 1_680_00))
+	for range 2 {
+		analyze(t, tx, wish.ID)
+	}
+	all := deliveries(t, tx, subscription.ID)
+	require.Len(t, all, 1)
+	m, err := queries.New(tx).GetWebhookMessage(t.Context(), all[0].MessageID)
+	require.NoError(t, err)
+	require.Contains(t, string(m.Data), wish.ID.String())
+	require.Contains(t, string(m.Data), `"shortage_cents": 12000`)
+}
