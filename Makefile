@@ -69,6 +69,10 @@ test: ## run every test (PKG=./jobs RUN=TestPost narrows)
 	$(WITHPG) $(GOTEST) -timeout $(TIMEOUT) $(PKG)
 	@$(if $(filter ./...,$(PKG)),$(GOTEST:go%=go -C tools%) ./...)
 
+.PHONY: incident
+incident: ## lose 19 of 23 loans to somebody with all rights, and bring them back
+	$(WITHPG) go test -count=1 -timeout $(TIMEOUT) -v -run '^TestIncident$$' ./internal/incident
+
 .PHONY: test/race
 test/race: ## the same with the race detector
 	@set -euo pipefail; \

@@ -125,3 +125,37 @@ func TestArchiveOfAServerThatGoesAway(t *testing.T) {
 	require.Empty(t, second.gaps)
 	second.stop(t) //nolint:errcheck // It was told to end.
 }
+
+// A slot that the server gave up, because too much waited for it, is made anew.
+func TestArchiveAfterTheSlotIsLost(t *testing.T) {
+	t.Parallel()
+	src := startSource(t, backup.Physical)
+	s, _ := folder(t)
+	exec(t, src.url, diary)
+	exec(t, src.url, `ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'`)
+	exec(t, src.url, `SELECT pg_reload_conf()`)
+	first := startArchive(t, src.url, s)
+	first.catchUp(t)
+	require.False(t, first.starts[0].Unbounded)
+	first.stop(t) //nolint:errcheck // It was told to end.
+	for range 4 {
+		write(t, src.url, "lost")
+		exec(t, src.url, `SELECT pg_switch_wal()`)
+		exec(t, src.url, `CHECKPOINT`)
+	}
+	require.Equal(t, "lost", one[string](t, src.url,
+		`SELECT wal_status FROM pg_replication_slots WHERE slot_name = $1`, backup.ArchiveSlot))
+
+	exec(t, src.url, `ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'`)
+	exec(t, src.url, `SELECT pg_reload_conf()`)
+	second := startArchive(t, src.url, s)
+	second.catchUp(t)
+	require.Len(t, second.gaps, 1)
+	require.Equal(t, "reserved", one[string](t, src.url,
+		`SELECT wal_status FROM pg_replication_slots WHERE slot_name = $1`, backup.ArchiveSlot))
+	create(t, src, s, backup.Physical)
+	write(t, src.url, "kept")
+	second.catchUp(t)
+	second.stop(t) //nolint:errcheck // It was told to end.
+	require.Equal(t, "lost,lost,lost,lost,kept", at(t, verifyOptions(s).RestoreOptions, backup.Point{Latest: true}))
+}

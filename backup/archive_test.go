@@ -1,7 +1,9 @@
 package backup_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
 	"loanserve/backup"
@@ -271,25 +274,35 @@ func TestArchiveIsBroken(t *testing.T) {
 	exec(t, src.url, diary)
 	a := startArchive(t, src.url, s)
 	a.await(t, func() bool { return len(a.starts) > 0 })
-	create(t, src, s, backup.Physical)
-	for i := range 3 {
-		write(t, src.url, fmt.Sprint(i))
-		a.catchUp(t)
-	}
+	m := create(t, src, s, backup.Physical)
+	before := write(t, src.url, "0")
+	a.catchUp(t)
+	write(t, src.url, "1")
+	broken := lsn(t, one[string](t, src.url, `SELECT (pg_current_wal_flush_lsn() - 1)::text`))
+	a.catchUp(t)
 	last := write(t, src.url, "last")
 	a.catchUp(t)
 	a.stop(t) //nolint:errcheck // It was told to end.
 	o := verifyOptions(s).RestoreOptions
 	pieces, err := filepath.Glob(filepath.Join(dir, "wal", "*", "*", "*", "*.zst"))
 	require.NoError(t, err)
-	victim := pieces[len(pieces)-2]
+	victim := ""
+	for _, path := range pieces {
+		if bounds := strings.Split(filepath.Base(path), "-"); bounds[0] <= fmt.Sprintf("%016X", broken) {
+			victim = path
+		}
+	}
 	content, err := os.ReadFile(victim)
 	require.NoError(t, err)
-	broken := append([]byte{}, content...)
-	broken[len(broken)/2] ^= 1
-	require.NoError(t, os.WriteFile(victim, broken, 0o600))
+	flipped := append([]byte{}, content...)
+	flipped[len(flipped)/2] ^= 1
+	require.NoError(t, os.WriteFile(victim, flipped, 0o600))
 	_, err = backup.RestorePoint(t.Context(), o, backup.Point{Latest: true}, scratch(t, "broken"))
 	require.ErrorAs(t, err, new(*backup.BrokenError))
+	_, err = backup.RestorePoint(t.Context(), o, backup.Point{XID: last}, scratch(t, "broken"))
+	require.ErrorAs(t, err, new(*backup.BrokenError))
+	require.ErrorAs(t, backup.FetchWAL(t.Context(), o, m, t.TempDir()), new(*backup.BrokenError))
+	require.Equal(t, "0", at(t, o, backup.Point{XID: before}), "what comes before is reached")
 
 	require.NoError(t, os.Remove(victim))
 	for _, p := range []backup.Point{{Latest: true}, {XID: last}} {
@@ -299,8 +312,15 @@ func TestArchiveIsBroken(t *testing.T) {
 		from, _, _ := strings.Cut(filepath.Base(victim), "-")
 		require.Equal(t, from, fmt.Sprintf("%016X", lsn(t, (*gap).Gap.From)))
 	}
+	// What is right by its name and is not the server's WAL ends the replay, and is noticed.
+	other := forged(t, filepath.Base(victim), filepath.Dir(victim))
+	_, err = backup.RestorePoint(t.Context(), o, backup.Point{Latest: true}, scratch(t, "forged"))
+	require.ErrorAs(t, err, new(*backup.BrokenError))
+	require.ErrorContains(t, err, "can be replayed up to")
+	require.NoError(t, os.Remove(other))
+
 	require.NoError(t, os.WriteFile(victim, content, 0o600))
-	require.Equal(t, "0,1,2,last", at(t, o, backup.Point{Latest: true}))
+	require.Equal(t, "0,1,last", at(t, o, backup.Point{Latest: true}))
 }
 
 func lsn(t *testing.T, text string) uint64 {
@@ -309,4 +329,22 @@ func lsn(t *testing.T, text string) uint64 {
 	_, err := fmt.Sscanf(text, "%X/%X", &high, &low)
 	require.NoError(t, err)
 	return high<<32 | low
+}
+
+// forged stores zeros in the place of a piece.
+func forged(t *testing.T, name, dir string) (path string) {
+	t.Helper()
+	bounds := strings.Split(name, "-")
+	var start, end int
+	_, err := fmt.Sscanf(bounds[0]+" "+bounds[1], "%X %X", &start, &end)
+	require.NoError(t, err)
+	var packed bytes.Buffer
+	w, err := zstd.NewWriter(&packed)
+	require.NoError(t, err)
+	_, err = w.Write(make([]byte, end-start))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	path = filepath.Join(dir, fmt.Sprintf("%s-%s-%x.zst", bounds[0], bounds[1], sha256.Sum256(packed.Bytes())))
+	require.NoError(t, os.WriteFile(path, packed.Bytes(), 0o600))
+	return path
 }

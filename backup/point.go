@@ -216,18 +216,36 @@ func (o *RestoreOptions) recoverFrom(ctx context.Context, m *Manifest, p Point, 
 	if err != nil {
 		return nil, &BrokenError{What: "its manifest does not say where its WAL ends"}
 	}
+	var broken *BrokenError
 	if cov.end > end { // Otherwise what the backup brought reaches further.
-		if err := o.layWAL(ctx, chain, cov, walBelow(dir)); err != nil {
-			return nil, stageOrBroken(StageFetch, err)
+		if broken, err = o.layWAL(ctx, chain, cov, walBelow(dir)); err != nil {
+			return nil, stageError(StageFetch, err)
 		}
+	}
+	if broken != nil && p.Latest { // Other points may lie before it.
+		return nil, broken
 	}
 	settings := maps.Clone(isolated)
 	maps.Copy(settings, p.settings(cov.way[len(cov.way)-1].Timeline))
 	cluster, err := pgcluster.Start(ctx, pgcluster.Options{Dir: dir, Durable: durable, Settings: settings})
+	if err == nil && p.Latest && cov.end > end {
+		if err := o.checkEnd(ctx, &cov, chain.facts.SegmentBytes, cluster); err != nil {
+			return nil, errors.Join(err, cluster.Stop())
+		}
+	}
 	if err == nil {
 		return cluster, nil
 	}
-	return nil, stageError(StageRestore, whyStopped(err, cov.gap))
+	err = whyStopped(err, cov.gap)
+	if broken != nil && (errors.Is(err, ErrNotReached) || isGap(err)) {
+		return nil, broken
+	}
+	return nil, stageError(StageRestore, err)
+}
+
+func isGap(err error) bool {
+	_, ok := errors.AsType[*GapError](err)
+	return ok
 }
 
 // settings are those that have a server recover up to the point and then become one

@@ -75,3 +75,7 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
+
+// RowSettings are the settings of a session in which the same row has the same text
+// on any server.
+func RowSettings() map[string]string { return maps.Clone(pinned) }

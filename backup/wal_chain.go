@@ -156,6 +156,9 @@ func (c *walChain) cover(way []walstream.Switch, from replication.LSN) coverage 
 	return cov
 }
 
+// afterGap is where the archive goes on.
+func (cov *coverage) afterGap() (replication.LSN, error) { return replication.ParseLSN(cov.gap.To) }
+
 func (c *walChain) gap(timeline int, from, to replication.LSN) *WALGap {
 	return &WALGap{System: c.facts.SystemIdentifier, Timeline: timeline, From: from.String(), To: to.String()}
 }

@@ -34,8 +34,12 @@ func FetchWAL(ctx context.Context, o RestoreOptions, from *Manifest, dir string)
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return stageError(StageRestore, err)
 	}
-	if err := o.layWAL(ctx, chain, cov, dir); err != nil {
+	broken, err := o.layWAL(ctx, chain, cov, dir)
+	if err != nil {
 		return stageOrBroken(StageFetch, err)
+	}
+	if broken != nil {
+		return broken
 	}
 	if cov.gap != nil {
 		return stageError(StageFetch, &GapError{Gap: *cov.gap})
@@ -65,16 +69,19 @@ func coverBackup(ctx context.Context, s store.Store, m *Manifest) (coverage, *wa
 	return chain.cover(way, from.at), chain, nil
 }
 
-// layWAL writes files of WAL and histories.
-func (o *RestoreOptions) layWAL(ctx context.Context, chain *walChain, cov coverage, dir string) error {
+// layWAL writes files of WAL and histories. In the place of a piece that is broken
+// there are zeros, where a server's WAL ends: what comes before is good, and broken
+// says what the first one is.
+func (o *RestoreOptions) layWAL(ctx context.Context, chain *walChain, cov coverage, dir string,
+) (broken *BrokenError, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("open directory: %w", err)
+		return nil, fmt.Errorf("open directory: %w", err)
 	}
 	defer root.Close()
 	for timeline, text := range chain.histories {
 		if err := root.WriteFile(fmt.Sprintf("%08X.history", timeline), text, fileMode); err != nil {
-			return fmt.Errorf("write history: %w", err)
+			return nil, fmt.Errorf("write history: %w", err)
 		}
 	}
 	files := &walFiles{root: root, cov: &cov, size: chain.facts.SegmentBytes, open: map[string]*walFile{}}
@@ -86,38 +93,55 @@ func (o *RestoreOptions) layWAL(ctx context.Context, chain *walChain, cov covera
 	g.SetLimit(walFetchers)
 	var mu sync.Mutex
 	var done int64
+	first := forever // where the first broken piece is
 	for i := range cov.parts {
 		part := &cov.parts[i]
 		g.Go(func() error {
-			if err := o.layPart(gctx, files, part); err != nil {
+			err := o.layPart(gctx, files, part)
+			bad, isBroken := errors.AsType[*BrokenError](err)
+			if err != nil && !isBroken {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			if isBroken && part.from <= first {
+				broken, first = bad, part.from
+			}
 			done += int64(part.to - part.from)
 			o.report(done, int64(cov.end-cov.from))
 			return nil
 		})
 	}
-	return g.Wait()
+	return broken, g.Wait()
 }
 
-// layPart writes what is used of a piece to its place.
+// layPart writes what is used of a piece to its place, or zeros if it is broken.
 func (o *RestoreOptions) layPart(ctx context.Context, files *walFiles, p *walPart) (err error) {
+	file, err := files.get(p)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if broken, ok := errors.AsType[*BrokenError](err); ok {
+			_, zeroed := file.f.WriteAt(make([]byte, p.to-p.from), files.offset(p))
+			err = broken
+			if zeroed != nil {
+				err = zeroed
+			}
+		}
+		if closed := files.put(file); closed != nil {
+			err = closed
+		}
+	}()
 	f, err := fetch(ctx, o.Store, p.dir, p.object, o.Identities)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	file, err := files.get(p)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, files.put(file)) }()
 	if _, err := io.CopyN(io.Discard, f, int64(p.from-p.start)); err != nil {
 		return shortPiece(p, err)
 	}
-	at := io.NewOffsetWriter(file.f, int64(p.from-p.from.Floor(files.size)))
+	at := io.NewOffsetWriter(file.f, files.offset(p))
 	if _, err := io.CopyN(at, f, int64(p.to-p.from)); err != nil {
 		return shortPiece(p, err)
 	}
@@ -159,6 +183,9 @@ func (w *walFiles) nameOf(p *walPart) string {
 	start := p.from.Floor(w.size)
 	return segmentName(w.cov.timelineOf(start, w.size), start, w.size)
 }
+
+// offset is where in its file a part begins.
+func (w *walFiles) offset(p *walPart) int64 { return int64(p.from - p.from.Floor(w.size)) }
 
 func (w *walFiles) expect(p *walPart) {
 	name := w.nameOf(p)

@@ -129,7 +129,7 @@ func (f *flow) run(ctx context.Context, messages <-chan received) error {
 		case <-tick.C:
 		}
 		if atEnd && !f.storing && len(f.data) == 0 {
-			return nil
+			return stageError(StageRead, f.leave(ctx))
 		}
 		f.begin(ctx)
 		if err := f.tell(atEnd); err != nil {
@@ -246,16 +246,24 @@ func (f *flow) finish(p put) error {
 }
 
 // tell tells the server how far we are, when it is time, and asks it how far it is
-// unless it has not answered yet.
+// unless it has not answered yet, or has nothing more.
 func (f *flow) tell(atEnd bool) error {
 	now := time.Now()
-	if atEnd || now.Sub(f.statusAt) < min(statusEvery, f.a.Interval) {
+	if now.Sub(f.statusAt) < min(statusEvery, f.a.Interval) {
 		return nil
 	}
-	ask := f.asked.IsZero()
+	ask := f.asked.IsZero() && !atEnd
 	if ask {
 		f.asked = now
 	}
 	f.statusAt = now
 	return f.stream.Confirm(f.stored, f.received, now, ask)
+}
+
+// leave ends a timeline of which all is stored. Nobody receives any more.
+func (f *flow) leave(ctx context.Context) error {
+	if err := f.stream.Confirm(f.stored, f.received, time.Now(), false); err != nil {
+		return err
+	}
+	return f.stream.Finish(ctx)
 }

@@ -32,7 +32,7 @@ type findingKind struct {
 var findingKinds = map[queries.IntegrityKind]findingKind{
 	queries.IntegrityKindLoanMissing: {
 		severity: queries.IntegritySeverityCritical, ofLoans: false,
-		action: "Stop whatever deletes, and bring the loan back from a backup with all that belongs to it.",
+		action: "Stop whatever deletes, and bring the loan back with all that belongs to it: loanserve recover.",
 	},
 	queries.IntegrityKindLoanUnregistered: {
 		severity: queries.IntegritySeverityCritical, ofLoans: false,

@@ -53,7 +53,7 @@ func TestWaitingCollector(t *testing.T) {
 	for _, line := range scrape(waiting, oldest, "loanserve_suspense_cents") {
 		require.True(t, strings.HasSuffix(line, " 0"), line)
 	}
-	require.Len(t, scrape(waiting), 5)
+	require.Len(t, scrape(waiting), 6)
 
 	loan := testdb.Loan(t, db.App)
 	testdb.Reversal(t, db.App, testdb.Payment(t, db.App, loan), func(p *queries.InsertPaymentReversalParams) {
@@ -64,7 +64,13 @@ func TestWaitingCollector(t *testing.T) {
 	for _, on := range []string{"2026-02-11", "2026-02-10"} {
 		testdb.EscrowBill(t, db.App, testdb.EscrowLine(t, db.App, loan, dueOn(on)))
 	}
+	batch := testdb.PaymentBatch(t, db.App, testdb.Payment(t, db.App, loan), testdb.Payment(t, db.App, loan))
 	_, err := db.Super.Exec(t.Context(), `
+UPDATE payment_batch_items SET status = 'exception', reason = 'unknown_loan', payment_id = NULL, loan_id = NULL
+  WHERE batch_id = $1 AND line = 3`, batch.ID)
+	require.NoError(t, err)
+	_, err = db.Super.Exec(t.Context(), `
+UPDATE payment_batches SET created_at = 'epoch'::timestamptz + interval '80 s';
 UPDATE payment_reversals SET created_at = 'epoch'::timestamptz + interval '60 s';
 UPDATE loan_changes SET created_at = 'epoch'::timestamptz + interval '70 s';
 UPDATE loans SET suspense_cents = 1234, last_effective_on = '1970-01-03'`)
@@ -75,11 +81,13 @@ UPDATE loans SET suspense_cents = 1234, last_effective_on = '1970-01-03'`)
 		`loanserve_waiting{what="disbursement_to_send"} 0`,
 		`loanserve_waiting{what="loan_change_approval"} 1`,
 		`loanserve_waiting{what="money_in_suspense"} 1`,
+		`loanserve_waiting{what="payment_exception"} 1`,
 		`loanserve_waiting{what="reversal_approval"} 1`,
 		`loanserve_waiting_oldest_timestamp_seconds{what="bill_to_pay"} 1770681600`,
 		`loanserve_waiting_oldest_timestamp_seconds{what="disbursement_to_send"} 0`,
 		`loanserve_waiting_oldest_timestamp_seconds{what="loan_change_approval"} 70`,
 		`loanserve_waiting_oldest_timestamp_seconds{what="money_in_suspense"} 172800`,
+		`loanserve_waiting_oldest_timestamp_seconds{what="payment_exception"} 80`,
 		`loanserve_waiting_oldest_timestamp_seconds{what="reversal_approval"} 60`,
 		`loanserve_waiting_scrape_success 1`,
 	}, scrape())

@@ -25,7 +25,9 @@ const heldMoney = "money_in_suspense"
 // waitingFor lists what ListWaiting tells of, so that its series exist while nothing
 // waits.
 func waitingFor() []string {
-	return []string{"bill_to_pay", "disbursement_to_send", "loan_change_approval", "reversal_approval", heldMoney}
+	return []string{
+		"bill_to_pay", "disbursement_to_send", "loan_change_approval", "payment_exception", "reversal_approval", heldMoney,
+	}
 }
 
 // WaitingCollector shows what waits for a person or for its day, and since when. The
@@ -55,8 +57,9 @@ func NewWaitingCollector(db queries.DBTX, log *slog.Logger) *WaitingCollector {
 			"What waits for a person or for its day; of money in suspense, the loans that hold some."+same,
 			[]string{"what"}, nil),
 		oldest: prometheus.NewDesc("loanserve_waiting_oldest_timestamp_seconds",
-			"Since when the oldest of it has waited: when it was asked for, the day on which a bill is due or a disbursement "+
-				"was to be sent, the last entry of a loan that holds money; 0 where nothing waits."+same, []string{"what"}, nil),
+			"Since when the oldest of it has waited: when it was asked for, when its file was taken, the day on which a bill "+
+				"is due or a disbursement was to be sent, the last entry of a loan that holds money; 0 where nothing waits."+same,
+			[]string{"what"}, nil),
 		suspense: prometheus.NewDesc("loanserve_suspense_cents", "What all loans hold in suspense, in cents."+same, nil, nil),
 		ok: prometheus.NewDesc("loanserve_waiting_scrape_success",
 			"Whether what waits could be read for this scrape.", nil, nil),

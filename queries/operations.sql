@@ -15,6 +15,10 @@ FROM escrow_bills b WHERE b.status IN ('open', 'held')
 UNION ALL
 SELECT 'disbursement_to_send', count(*), coalesce(extract(epoch FROM min(d.paid_on)), 0)::float8
 FROM escrow_disbursements d WHERE d.status = 'scheduled'
+UNION ALL
+SELECT 'payment_exception', count(*), coalesce(extract(epoch FROM min(p.created_at)), 0)::float8
+FROM payment_batch_items i JOIN payment_batches p ON p.id = i.batch_id
+WHERE i.status = 'exception' AND i.reason IS NOT NULL AND i.resolved_at IS NULL AND i.payment_id IS NULL
 ORDER BY 1
 LIMIT 10;
 

@@ -60,3 +60,29 @@ SELECT EXISTS (
 --
 -- name: ListPausedQueues :many
 SELECT name FROM river.river_queue WHERE paused_at IS NOT NULL ORDER BY name LIMIT 100;
+
+-- ListQueues returns every queue that a process has reported to work within the last
+-- day, with when it was paused, and whether somebody reported within the last half hour,
+-- by the database's clock. Pausing and resuming count as reports.
+--
+-- name: ListQueues :many
+SELECT name, paused_at, updated_at, updated_at >= now() - interval '30 minutes' AS worked
+FROM river.river_queue ORDER BY name LIMIT 100;
+
+-- ListJobs returns the jobs of a queue, kind and state, the oldest first, with the first
+-- line of the last error, cut off; empty text is any queue or kind. Without a state it
+-- returns those that are not over and those that were given up. It leaves out what they
+-- are about.
+--
+-- name: ListJobs :many
+SELECT id, queue, kind, state::text AS state, attempt, max_attempts, created_at, scheduled_at, attempted_at, finalized_at,
+  left(split_part(coalesce(errors[cardinality(errors)] ->> 'error', ''), E'\n', 1), 200)::text AS last_error
+FROM river.river_job
+WHERE (@queue::text = '' OR queue = @queue::text) AND (@kind::text = '' OR kind = @kind::text)
+  AND CASE WHEN @state::text = '' THEN state NOT IN ('completed', 'cancelled') ELSE state::text = @state::text END
+ORDER BY id LIMIT @row_limit;
+
+-- LockJob locks a job and returns what it is and how far it has come.
+--
+-- name: LockJob :one
+SELECT queue, kind, state::text AS state FROM river.river_job WHERE id = $1 FOR UPDATE;

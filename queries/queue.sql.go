@@ -7,6 +7,7 @@ package queries
 
 import (
 	"context"
+	"time"
 )
 
 const countJobs = `-- name: CountJobs :many
@@ -85,6 +86,77 @@ func (q *Queries) IsQueueWorked(ctx context.Context, name string) (bool, error) 
 	return worked, err
 }
 
+const listJobs = `-- name: ListJobs :many
+SELECT id, queue, kind, state::text AS state, attempt, max_attempts, created_at, scheduled_at, attempted_at, finalized_at,
+  left(split_part(coalesce(errors[cardinality(errors)] ->> 'error', ''), E'\n', 1), 200)::text AS last_error
+FROM river.river_job
+WHERE ($1::text = '' OR queue = $1::text) AND ($2::text = '' OR kind = $2::text)
+  AND CASE WHEN $3::text = '' THEN state NOT IN ('completed', 'cancelled') ELSE state::text = $3::text END
+ORDER BY id LIMIT $4
+`
+
+type ListJobsParams struct {
+	Queue    string
+	Kind     string
+	State    string
+	RowLimit int32
+}
+
+type ListJobsRow struct {
+	ID          int64
+	Queue       string
+	Kind        string
+	State       string
+	Attempt     int16
+	MaxAttempts int16
+	CreatedAt   time.Time
+	ScheduledAt time.Time
+	AttemptedAt *time.Time
+	FinalizedAt *time.Time
+	LastError   string
+}
+
+// ListJobs returns the jobs of a queue, kind and state, the oldest first, with the first
+// line of the last error, cut off; empty text is any queue or kind. Without a state it
+// returns those that are not over and those that were given up. It leaves out what they
+// are about.
+func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsRow, error) {
+	rows, err := q.db.Query(ctx, listJobs,
+		arg.Queue,
+		arg.Kind,
+		arg.State,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListJobsRow{}
+	for rows.Next() {
+		var i ListJobsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Queue,
+			&i.Kind,
+			&i.State,
+			&i.Attempt,
+			&i.MaxAttempts,
+			&i.CreatedAt,
+			&i.ScheduledAt,
+			&i.AttemptedAt,
+			&i.FinalizedAt,
+			&i.LastError,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listPausedQueues = `-- name: ListPausedQueues :many
 SELECT name FROM river.river_queue WHERE paused_at IS NOT NULL ORDER BY name LIMIT 100
 `
@@ -109,6 +181,64 @@ func (q *Queries) ListPausedQueues(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const listQueues = `-- name: ListQueues :many
+SELECT name, paused_at, updated_at, updated_at >= now() - interval '30 minutes' AS worked
+FROM river.river_queue ORDER BY name LIMIT 100
+`
+
+type ListQueuesRow struct {
+	Name      string
+	PausedAt  *time.Time
+	UpdatedAt time.Time
+	Worked    bool
+}
+
+// ListQueues returns every queue that a process has reported to work within the last
+// day, with when it was paused, and whether somebody reported within the last half hour,
+// by the database's clock. Pausing and resuming count as reports.
+func (q *Queries) ListQueues(ctx context.Context) ([]ListQueuesRow, error) {
+	rows, err := q.db.Query(ctx, listQueues)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListQueuesRow{}
+	for rows.Next() {
+		var i ListQueuesRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.PausedAt,
+			&i.UpdatedAt,
+			&i.Worked,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockJob = `-- name: LockJob :one
+SELECT queue, kind, state::text AS state FROM river.river_job WHERE id = $1 FOR UPDATE
+`
+
+type LockJobRow struct {
+	Queue string
+	Kind  string
+	State string
+}
+
+// LockJob locks a job and returns what it is and how far it has come.
+func (q *Queries) LockJob(ctx context.Context, id int64) (LockJobRow, error) {
+	row := q.db.QueryRow(ctx, lockJob, id)
+	var i LockJobRow
+	err := row.Scan(&i.Queue, &i.Kind, &i.State)
+	return i, err
 }
 
 const lockWorkerName = `-- name: LockWorkerName :exec

@@ -42,6 +42,56 @@ func TestArchiveNoticesGaps(t *testing.T) {
 	require.Contains(t, r.log.String(), "WAL was lost before it was archived")
 	require.Contains(t, r.log.String(), "max_slot_wal_keep_size is -1")
 	stopGently(t, r)
+
+	got := runWith(t.Context(), env, "backup", "list")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "WAL of server")
+	require.Equal(t, 1, strings.Count(got.stdout, "NOT whole: WAL from"), got.stdout)
+	got = runWith(t.Context(), env, "restore", "--to-latest", "--into", filepath.Join(t.TempDir(), "new"))
+	require.Equal(t, exitFailure, got.code)
+	pruneRefuses(t, env)
+}
+
+// pruneRefuses sees that nothing is deleted while loans are missing.
+func pruneRefuses(t *testing.T, env environment) {
+	t.Helper()
+	got := runWith(t.Context(), env, "backup", "prune")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "WAL of ")
+	sql(t, env["DATABASE_URL"], `INSERT INTO integrity_findings
+  (kind, severity, loan_id, subject, details, suggested_action, first_seen_at, last_seen_at)
+VALUES ('loan_missing', 'critical', 7, '', '{}', 'Bring it back.', now(), now())`)
+	got = runWith(t.Context(), env, "backup", "prune")
+	require.Equal(t, exitFailure, got.code)
+	require.Contains(t, got.stderr, "the loss alarm is on")
+}
+
+// A restore wants to be told what, and only once.
+func TestRestoreWantsOnePoint(t *testing.T) {
+	t.Parallel()
+	env := environment{"LOANSERVE_BACKUP_URL": "file://" + t.TempDir()}
+	into := filepath.Join(t.TempDir(), "new")
+	for _, args := range [][]string{
+		{},
+		{"latest", "--to-latest"},
+		{"--to-latest", "--to-xid", "7"},
+		{"--to-xid", "7", "--before-xid", "7"},
+		{"--to-latest", "--kind", "physical"},
+		{"--to-time", "2026-11-28T03:04:05"},
+		{"--to-time", "yesterday"},
+	} {
+		got := runWith(t.Context(), env, append([]string{"restore", "--into", into}, args...)...)
+		require.Equal(t, exitUsage, got.code, "%v: %s", args, got.stderr)
+	}
+	got := runWith(t.Context(), env, "restore", "--to-latest", "--into", "postgres://user@localhost/db")
+	require.Equal(t, exitUsage, got.code)
+	got = runWith(t.Context(), env, "restore", "--to-time", "2026-11-28T03:04:05-05:00", "--into", into)
+	require.Equal(t, exitFailure, got.code)
+	require.Contains(t, got.stderr, "no physical backup in the store ended before that point")
+	env = environment{"DATABASE_URL": "postgres://user@localhost/db", "LOANSERVE_BACKUP_WAL": "on"}
+	got = runWith(t.Context(), env, "work")
+	require.Equal(t, exitUsage, got.code)
+	require.Contains(t, got.stderr, "names no store to archive into")
 }
 
 const wishes = `SELECT coalesce(string_agg(idempotency_key, ', ' ORDER BY created_at), '') FROM backups`

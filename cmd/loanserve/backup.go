@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -142,8 +143,12 @@ func (b *backupListCommand) Run(ctx context.Context, p *program) error {
 	for i := range entries {
 		rows = append(rows, listed(&entries[i]))
 	}
+	wal, err := backup.ListWAL(ctx, s)
+	if err != nil {
+		return err
+	}
 	if b.JSON {
-		return printJSON(p.stdout, map[string]any{"backups": rows})
+		return printJSON(p.stdout, map[string]any{"backups": rows, "wal": notNil(wal)})
 	}
 	t := newTable("BACKUP", "STARTED", " SIZE", " SCHEMA", "ENCRYPTED", "STATE")
 	for _, row := range rows {
@@ -154,7 +159,27 @@ func (b *backupListCommand) Run(ctx context.Context, p *program) error {
 		t.add(row.ID, row.StartedAt.UTC().Format(time.RFC3339), megabytes(row.Bytes),
 			strconv.FormatInt(row.SchemaVersion, 10), encrypted, row.State)
 	}
-	return t.print(p.stdout)
+	if err := t.print(p.stdout); err != nil {
+		return err
+	}
+	return printWAL(p.stdout, wal)
+}
+
+// printWAL says which moments the archived WAL reaches.
+func printWAL(w io.Writer, list []backup.WALStatus) error {
+	for _, st := range list {
+		_, err := fmt.Fprintf(w, "WAL of server %s, timeline %d, from %s to %s, %s; the newest stored at %s\n",
+			st.SystemIdentifier, st.Timeline, st.From, st.To, megabytes(st.Bytes), st.StoredAt.Format(time.RFC3339))
+		if err != nil {
+			return err
+		}
+		for _, gap := range st.Gaps {
+			if _, err := fmt.Fprintf(w, "  NOT whole: %s\n", gap); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 type backupVerifyCommand struct {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"loanserve/jobs"
 )
 
 // cli is every command with every setting. The tag "setting" names a flag's
@@ -24,10 +26,12 @@ type cli struct {
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
 	Check    checkCommand    `cmd:"" help:"Check that what is stored is in order."`
 	Undelete undeleteCommand `cmd:"" help:"Put back what one transaction deleted."`
+	Queue    queueCommand    `cmd:"" help:"Look at the queues of jobs, pause and resume them, and have failed jobs tried again."`
 	Token    tokenCommand    `cmd:"" help:"Create, list and revoke the tokens of API clients."`
 	User     userCommand     `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
 	Backup   backupCommand   `cmd:"" help:"Make, list, verify and prune backups."`
 	Restore  restoreCommand  `cmd:"" help:"Restore a backup into a new directory or an empty database."`
+	Recover  recoverCommand  `cmd:"" help:"Bring back what a transaction deleted, and keep what was written since."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 	OpenAPI  openAPICommand  `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
 	Metrics  metricsCommand  `cmd:"" help:"Print what the program exports for Prometheus, as Markdown."`
@@ -113,7 +117,7 @@ func (p *program) parse(args []string) (*command, int) {
 		kong.Name("loanserve"), kong.Description(description),
 		kong.Vars{
 			"scopes": strings.Join(allScopes(), ", "), "roles": strings.Join(allRoles(), ", "),
-			"roleEnum": strings.Join(allRoles(), ","),
+			"roleEnum": strings.Join(allRoles(), ","), "queues": strings.Join(jobs.Queues(), ", "),
 		},
 		kong.Writers(p.stdout, p.stderr), kong.Exit(func(int) { exited = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(helpText),

@@ -47,6 +47,9 @@ type metric struct {
 	serveOnly        bool // A process that serves no API does not export it.
 }
 
+// yesOrNo are the ends of names of what is 1 or 0.
+var yesOrNo = []string{"_success", "_info", "_paused", "_allowed", "_archiving", "_active", "_lost"}
+
 // unit is told from the name, as Prometheus has it.
 func (m *metric) unit() string {
 	base := strings.TrimSuffix(m.name, "_total")
@@ -59,8 +62,7 @@ func (m *metric) unit() string {
 		return "bytes"
 	case strings.HasSuffix(base, "_cents"):
 		return "cents"
-	case strings.HasSuffix(base, "_success"), strings.HasSuffix(base, "_info"), strings.HasSuffix(base, "_paused"),
-		strings.HasSuffix(base, "_allowed"):
+	case slices.ContainsFunc(yesOrNo, func(end string) bool { return strings.HasSuffix(base, end) }):
 		return "0 or 1"
 	default:
 		return "number"

@@ -301,7 +301,7 @@ func (p *process) stop(ctx context.Context) error {
 		return p.worker.Stop(soft)
 	})
 	err := parts.Wait()
-	if p.wal != nil { // Last, so that it stores what the others did, if there is time.
+	if p.wal != nil { // After them, so that most of what they wrote is stored; the rest another process stores.
 		p.wal.Stop()
 	}
 	err = errors.Join(err, p.adminHTTP.stop(soft))

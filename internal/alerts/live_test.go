@@ -1,6 +1,7 @@
 package alerts_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -8,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,6 +35,7 @@ func startLive(t *testing.T) *live {
 	t.Helper()
 	programs := programs(t)
 	l := &live{program: buildProgram(t)}
+	l.keepWAL()
 	l.token = l.output("token", "create", "--name", "test", "--scope", "loans:read", "--scope", "housekeeping:run")
 	l.serve = l.start("serve", "127.0.0.1:0", "--listen", "127.0.0.1:0")
 	l.work = l.start("work", "127.0.0.1:0")
@@ -59,6 +60,26 @@ func startLive(t *testing.T) *live {
 	l.prom = prom
 	l.await("up == 1", 2)
 	return l
+}
+
+// slot is the one by which the server keeps WAL for the archive.
+const slot = "loanserve_archive"
+
+// keepWAL has the server keep WAL for an archive that nobody makes, so that there are
+// series of it.
+func (l *live) keepWAL() {
+	l.t.Helper()
+	_, err := l.db.Super.Exec(l.t.Context(), `SELECT pg_create_physical_replication_slot($1, true)`, slot)
+	require.NoError(l.t, err)
+	l.t.Cleanup(func() { l.dropSlot(context.Background()) })
+}
+
+// dropSlot has the server forget it, if it is still there.
+func (l *live) dropSlot(ctx context.Context) {
+	l.t.Helper()
+	_, err := l.db.Super.Exec(ctx, `
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1`, slot)
+	require.NoError(l.t, err)
 }
 
 // await waits until the expression has so many samples.
@@ -147,6 +168,7 @@ func TestLive(t *testing.T) {
 		{"loss", func(t *testing.T, l *live) { t.Helper(); testLoss(t, l, loan.ID) }},
 		{"drift", testDrift},
 		{"discarded job", testDiscardedJob},
+		{"WAL that nobody archives", testWALThatNobodyArchives},
 		{"stopped worker", testStoppedWorker},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.test(t, l) }) {
@@ -216,6 +238,15 @@ func testQueries(t *testing.T, l *live) {
 		return len(rules) == len(readAlerts(t))
 	}
 	require.True(t, eventually(evaluated), "not all rules are evaluated")
+	all, err := l.prom.Alerts(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, all, "there is no backup, for one")
+	for _, a := range all {
+		for _, text := range a.Annotations {
+			require.NotContains(t, text, "error expanding template")
+			require.NotContains(t, text, "no value")
+		}
+	}
 	shown := 0
 	for _, panel := range readDashboard(t).Panels {
 		for _, target := range panel.Targets {
@@ -235,94 +266,4 @@ func testQueries(t *testing.T, l *live) {
 		}
 	}
 	require.Greater(t, shown, 40)
-}
-
-// Somebody with the rights of a superuser switches off the guards and deletes a loan.
-func testLoss(t *testing.T, l *live, loan int64) {
-	t.Helper()
-	l.enqueue("watch_loans", "alarm")
-	l.await("max(loanserve_loans_registered) == 1", 1)
-	l.resolves("LoanServeLoansMissing")
-	l.resolves("LoanServeLoanWatchStalled")
-	l.db.Tamper(t, fmt.Sprintf(`
-ALTER TABLE transactions DISABLE TRIGGER refuse_rewriting; ALTER TABLE loans DISABLE TRIGGER refuse_removal;
-DELETE FROM transactions WHERE loan_id = %[1]d; DELETE FROM loans WHERE id = %[1]d;
-ALTER TABLE transactions ENABLE ALWAYS TRIGGER refuse_rewriting;
-ALTER TABLE loans ENABLE ALWAYS TRIGGER refuse_removal`, loan))
-	l.enqueue("watch_loans", "alarm")
-	a := l.fires("LoanServeLoansMissing")
-	require.Equal(t, "page", a.Labels["severity"])
-	require.Equal(t, "1 loans are in the register of loans and not in the table.", a.Annotations["description"])
-	require.Nil(t, l.firing("LoanServeIntegrityFinding"))
-
-	var xid int64
-	require.NoError(t, l.db.Super.QueryRow(t.Context(), `
-SELECT DISTINCT xid::text::bigint FROM history WHERE operation = 'DELETE'`).Scan(&xid))
-	l.output("undelete", "--xid", fmt.Sprint(xid))
-	l.enqueue("watch_loans", "alarm")
-	l.resolves("LoanServeLoansMissing")
-}
-
-// A guard is switched off, and on again by the statement that check schema names.
-func testDrift(t *testing.T, l *live) {
-	t.Helper()
-	check := func(key string) {
-		status, body := l.serve.request(http.MethodPost, l.serve.API+"/v1/schema-checks", l.token, "{}",
-			"Idempotency-Key", key)
-		require.Equal(t, http.StatusAccepted, status, body)
-	}
-	check(`"before"`)
-	l.await(`sum(max by (severity) (loanserve_schema_drift_findings{severity=~"breaking|protection"})) == 0`, 1)
-	require.Nil(t, l.firing("LoanServeSchemaDrift"))
-	l.db.Tamper(t, `ALTER TABLE loans DISABLE TRIGGER refuse_removal`)
-	check(`"during"`)
-	a := l.fires("LoanServeSchemaDrift")
-	require.Equal(t, "protection", a.Labels["drift"])
-	require.Equal(t, "page", a.Labels["severity"])
-
-	out, err := l.command(t.Context(), "check", "schema").CombinedOutput()
-	require.Error(t, err)
-	const remedy = `ALTER TABLE public.loans ENABLE ALWAYS TRIGGER refuse_removal`
-	require.Contains(t, string(out), remedy)
-	_, err = l.db.Super.Exec(t.Context(), remedy)
-	require.NoError(t, err)
-	check(`"after"`)
-	l.resolves("LoanServeSchemaDrift")
-}
-
-// A job that was given up is told, and forgotten once it is tried again.
-func testDiscardedJob(t *testing.T, l *live) {
-	t.Helper()
-	require.Nil(t, l.firing("LoanServeJobsDiscarded"))
-	var id int64
-	require.NoError(t, l.db.Super.QueryRow(t.Context(), `
-INSERT INTO river.river_job (args, kind, attempt, max_attempts, queue, state, finalized_at)
-VALUES ('{}', 'watch_loans', 2, 2, 'alarm', 'discarded', now()) RETURNING id`).Scan(&id))
-	a := l.fires("LoanServeJobsDiscarded")
-	require.Equal(t, "Jobs were given up: watch_loans", a.Annotations["summary"])
-
-	for _, block := range sqlBlock.FindAllStringSubmatch(readFile(t, "docs/runbook.md"), -1) {
-		if strings.HasPrefix(block[1], "UPDATE river.river_job") {
-			_, err := l.db.App.Exec(t.Context(), strings.ReplaceAll(block[1], "4711", fmt.Sprint(id)))
-			require.NoError(t, err)
-		}
-	}
-	l.resolves("LoanServeJobsDiscarded")
-	var state string
-	done := func() bool {
-		err := l.db.Super.QueryRow(t.Context(), `SELECT state FROM river.river_job WHERE id = $1`, id).Scan(&state)
-		return err == nil && state == "completed"
-	}
-	require.True(t, eventually(done), "it was worked and is %s", state)
-}
-
-// A worker is killed, and another one takes its place.
-func testStoppedWorker(t *testing.T, l *live) {
-	t.Helper()
-	require.Nil(t, l.firing("LoanServeDown"))
-	l.work.stop(syscall.SIGKILL)
-	a := l.fires("LoanServeDown")
-	require.Equal(t, l.work.adminAddress, a.Labels["instance"])
-	l.work = l.start("work", l.work.adminAddress)
-	l.resolves("LoanServeDown")
 }

@@ -35,6 +35,8 @@ type options struct {
 	// backupMB is the size of the database whose backups are measured.
 	backupMB, backupRounds int
 	analyses               int
+	// walCommits is how many commits are followed into the archive of WAL.
+	walCommits int
 }
 
 func main() {
@@ -50,6 +52,7 @@ func main() {
 	flag.IntVar(&o.pastPayments, "past-payments", 49, "payments of each loan with a past")
 	flag.IntVar(&o.backupMB, "backup-mb", 0, "size of a database to measure backups of; 0 for none")
 	flag.IntVar(&o.backupRounds, "backup-rounds", 3, "rounds of backups, after one that is not counted")
+	flag.IntVar(&o.walCommits, "wal-commits", 0, "commits to follow into the archive of WAL; 0 for none")
 	flag.StringVar(&o.only, "only", "", "measure only pairs whose path has this in its name")
 	flag.IntVar(&o.analyses, "analyses", 10_000, "escrow analyses in each measurement")
 	flag.StringVar(&o.profiles, "profiles", "", "leave CPU and allocation profiles of HTTP intake and of files here")
@@ -100,7 +103,8 @@ func run(ctx context.Context, o options) error {
 	if err := errors.Join(b.purges(ctx, os.Stdout), b.storePast(ctx)); err != nil {
 		return err
 	}
-	return errors.Join(b.integrity(ctx, os.Stdout), b.backups(ctx, os.Stdout), b.checkBooks(ctx))
+	return errors.Join(b.integrity(ctx, os.Stdout), b.backups(ctx, os.Stdout), b.walDelays(ctx, os.Stdout),
+		b.checkBooks(ctx))
 }
 
 // counted is how many rounds there are, with the one that is not counted. None

@@ -71,9 +71,10 @@ func (s *Session) Copy(ctx context.Context, label string, sink Sink) (start, end
 	}
 	start, end, err = s.copy(ctx, label, sink, true)
 	// Asked for what it was not built with, the server refuses before it begins.
-	const notSupported, invalidParameter = "0A000", "22023"
+	const notSupported, invalidParameter, syntaxError = "0A000", "22023", "42601"
 	refusal, ok := errors.AsType[*pgconn.PgError](err)
-	if ok && start == "" && (refusal.Code == notSupported || refusal.Code == invalidParameter) {
+	if ok && start == "" &&
+		(refusal.Code == notSupported || refusal.Code == invalidParameter || refusal.Code == syntaxError) {
 		start, end, err = s.copy(ctx, label, sink, false)
 	}
 	return start, end, err

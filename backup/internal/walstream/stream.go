@@ -15,7 +15,8 @@ import (
 	"loanserve/backup/internal/replication"
 )
 
-// Stream is WAL as it comes. One goroutine may receive while another confirms.
+// Stream is WAL as it comes. One goroutine may receive while another confirms: one
+// only reads what the server sends, and the other only writes.
 type Stream struct {
 	s *Session
 }
@@ -76,7 +77,7 @@ var (
 )
 
 // Receive returns the next message, and io.EOF at the end of a timeline that the
-// server has left; the session can then be asked for the next.
+// server has left; what is next is Finish.
 func (st *Stream) Receive(ctx context.Context) (Message, error) {
 	for {
 		message, err := st.next(ctx)
@@ -87,15 +88,15 @@ func (st *Stream) Receive(ctx context.Context) (Message, error) {
 		case *pgproto3.CopyData:
 			return parse(m.Data)
 		case *pgproto3.CopyDone:
-			return Message{}, st.finish(ctx)
+			return Message{}, io.EOF
 		case *pgproto3.CommandComplete, *pgproto3.ReadyForQuery:
 			return Message{}, errEnded
 		}
 	}
 }
 
-// finish answers the end of a timeline.
-func (st *Stream) finish(ctx context.Context) error {
+// Finish answers the end of a timeline. The session can then be asked for the next.
+func (st *Stream) Finish(ctx context.Context) error {
 	st.s.Conn.Frontend().Send(&pgproto3.CopyDone{})
 	if err := st.s.Conn.Frontend().Flush(); err != nil {
 		return fmt.Errorf("end timeline: %w", err)
@@ -106,7 +107,7 @@ func (st *Stream) finish(ctx context.Context) error {
 			return fmt.Errorf("end timeline: %w", err)
 		}
 		if _, ready := message.(*pgproto3.ReadyForQuery); ready {
-			return io.EOF
+			return nil
 		}
 	}
 }

@@ -1,0 +1,111 @@
+package alerts_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Somebody with the rights of a superuser switches off the guards and deletes a loan.
+func testLoss(t *testing.T, l *live, loan int64) {
+	t.Helper()
+	l.enqueue("watch_loans", "alarm")
+	l.await("max(loanserve_loans_registered) == 1", 1)
+	l.resolves("LoanServeLoansMissing")
+	l.resolves("LoanServeLoanWatchStalled")
+	l.db.Tamper(t, fmt.Sprintf(`
+ALTER TABLE transactions DISABLE TRIGGER refuse_rewriting; ALTER TABLE loans DISABLE TRIGGER refuse_removal;
+DELETE FROM transactions WHERE loan_id = %[1]d; DELETE FROM loans WHERE id = %[1]d;
+ALTER TABLE transactions ENABLE ALWAYS TRIGGER refuse_rewriting;
+ALTER TABLE loans ENABLE ALWAYS TRIGGER refuse_removal`, loan))
+	l.enqueue("watch_loans", "alarm")
+	a := l.fires("LoanServeLoansMissing")
+	require.Equal(t, "page", a.Labels["severity"])
+	require.Equal(t, "1 loans are in the register of loans and not in the table.", a.Annotations["description"])
+	require.Nil(t, l.firing("LoanServeIntegrityFinding"))
+
+	var xid int64
+	require.NoError(t, l.db.Super.QueryRow(t.Context(), `
+SELECT DISTINCT xid::text::bigint FROM history WHERE operation = 'DELETE'`).Scan(&xid))
+	l.output("undelete", "--xid", fmt.Sprint(xid))
+	l.enqueue("watch_loans", "alarm")
+	l.resolves("LoanServeLoansMissing")
+}
+
+// A guard is switched off, and on again by the statement that check schema names.
+func testDrift(t *testing.T, l *live) {
+	t.Helper()
+	check := func(key string) {
+		status, body := l.serve.request(http.MethodPost, l.serve.API+"/v1/schema-checks", l.token, "{}",
+			"Idempotency-Key", key)
+		require.Equal(t, http.StatusAccepted, status, body)
+	}
+	check(`"before"`)
+	l.await(`sum(max by (severity) (loanserve_schema_drift_findings{severity=~"breaking|protection"})) == 0`, 1)
+	require.Nil(t, l.firing("LoanServeSchemaDrift"))
+	l.db.Tamper(t, `ALTER TABLE loans DISABLE TRIGGER refuse_removal`)
+	check(`"during"`)
+	a := l.fires("LoanServeSchemaDrift")
+	require.Equal(t, "protection", a.Labels["drift"])
+	require.Equal(t, "page", a.Labels["severity"])
+
+	out, err := l.command(t.Context(), "check", "schema").CombinedOutput()
+	require.Error(t, err)
+	const remedy = `ALTER TABLE public.loans ENABLE ALWAYS TRIGGER refuse_removal`
+	require.Contains(t, string(out), remedy)
+	_, err = l.db.Super.Exec(t.Context(), remedy)
+	require.NoError(t, err)
+	check(`"after"`)
+	l.resolves("LoanServeSchemaDrift")
+}
+
+// A job that was given up is told, and forgotten once it is tried again.
+func testDiscardedJob(t *testing.T, l *live) {
+	t.Helper()
+	require.Nil(t, l.firing("LoanServeJobsDiscarded"))
+	var id int64
+	require.NoError(t, l.db.Super.QueryRow(t.Context(), `
+INSERT INTO river.river_job (args, kind, attempt, max_attempts, queue, state, finalized_at)
+VALUES ('{}', 'watch_loans', 2, 2, 'alarm', 'discarded', now()) RETURNING id`).Scan(&id))
+	a := l.fires("LoanServeJobsDiscarded")
+	require.Equal(t, "Jobs were given up: watch_loans", a.Annotations["summary"])
+
+	for _, block := range sqlBlock.FindAllStringSubmatch(readFile(t, "docs/runbook.md"), -1) {
+		if strings.HasPrefix(block[1], "UPDATE river.river_job") {
+			_, err := l.db.App.Exec(t.Context(), strings.ReplaceAll(block[1], "4711", fmt.Sprint(id)))
+			require.NoError(t, err)
+		}
+	}
+	l.resolves("LoanServeJobsDiscarded")
+	var state string
+	done := func() bool {
+		err := l.db.Super.QueryRow(t.Context(), `SELECT state FROM river.river_job WHERE id = $1`, id).Scan(&state)
+		return err == nil && state == "completed"
+	}
+	require.True(t, eventually(done), "it was worked and is %s", state)
+}
+
+// The server keeps WAL, and no process archives it; then it is told to forget it.
+func testWALThatNobodyArchives(t *testing.T, l *live) {
+	t.Helper()
+	a := l.fires("LoanServeWALNotArchived")
+	require.Equal(t, "page", a.Labels["severity"])
+	require.Nil(t, l.firing("LoanServeWALGap"))
+	l.dropSlot(t.Context())
+	l.resolves("LoanServeWALNotArchived")
+}
+
+// A worker is killed, and another one takes its place.
+func testStoppedWorker(t *testing.T, l *live) {
+	t.Helper()
+	require.Nil(t, l.firing("LoanServeDown"))
+	l.work.stop(syscall.SIGKILL)
+	a := l.fires("LoanServeDown")
+	require.Equal(t, l.work.adminAddress, a.Labels["instance"])
+	l.work = l.start("work", l.work.adminAddress)
+	l.resolves("LoanServeDown")
+}
