@@ -18,8 +18,7 @@ CREATE TABLE river.river_job (
   errors       jsonb[],
   kind         text NOT NULL,
   queue        text NOT NULL,
-  args         jsonb NOT NULL,
-  max_attempts smallint NOT NULL
+  args         jsonb NOT NULL
 );
 CREATE TABLE river.river_queue (
   name       text NOT NULL,
