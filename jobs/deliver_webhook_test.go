@@ -56,7 +56,8 @@ func deliveries(t *testing.T, tx pgx.Tx, subscription uuid.UUID) []queries.Webho
 func waitingAttempts(t *testing.T, tx pgx.Tx, delivery int64) (args []jobs.DeliverWebhookArgs) {
 	t.Helper()
 	rows, err := tx.Query(t.Context(), `SELECT args FROM river.river_job
-		WHERE kind = 'deliver_webhook' AND queue = 'webhooks' AND state IN ('available', 'scheduled') AND (args->>'delivery_id')::bigint = $1 ORDER BY id`, delivery)
+		WHERE kind = 'deliver_webhook' AND queue = 'webhooks' AND state IN ('available', 'scheduled')
+			AND (args->>'delivery_id')::bigint = $1 ORDER BY id`, delivery)
 	require.NoError(t, err)
 	args, err = pgx.CollectRows(rows, pgx.RowTo[jobs.DeliverWebhookArgs])
 	require.NoError(t, err)

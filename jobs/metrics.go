@@ -34,10 +34,11 @@ func kinds() map[string]string {
 		CloseDayChunkArgs{}.Kind():    QueueCycle,
 		ScheduleDayCloseArgs{}.Kind(): QueueCycle,
 
-		CleanUpSessionsArgs{}.Kind():    QueueHousekeeping,
-		PruneLoginAttemptsArgs{}.Kind(): QueueHousekeeping,
-		CheckSchemaArgs{}.Kind():        QueueSchema,
-		PruneHistoryArgs{}.Kind():       QueueHousekeeping,
+		CleanUpSessionsArgs{}.Kind():      QueueHousekeeping,
+		PruneLoginAttemptsArgs{}.Kind():   QueueHousekeeping,
+		PruneWebhookMessagesArgs{}.Kind(): QueueHousekeeping,
+		CheckSchemaArgs{}.Kind():          QueueSchema,
+		PruneHistoryArgs{}.Kind():         QueueHousekeeping,
 
 		DisburseEscrowArgs{}.Kind():      QueueCycle,
 		DisburseEscrowChunkArgs{}.Kind(): QueueCycle,

@@ -112,6 +112,7 @@ func TestActivityCollector(t *testing.T) {
 		`loanserve_purge_finished_timestamp_seconds{kind="clean_up_sessions"} 0`,
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_history"} 0`,
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_login_attempts"} 0`,
+		`loanserve_purge_finished_timestamp_seconds{kind="prune_webhook_messages"} 0`,
 	}, scrape("loanserve_purge_finished_timestamp_seconds"))
 	const through = "loanserve_day_close_through_timestamp_seconds"
 	require.Equal(t, []string{through + " 0"}, scrape(through))
@@ -148,6 +149,7 @@ UPDATE runs SET status = $2::run_status, created_at = 'epoch', started_at = 'epo
 		`loanserve_purge_finished_timestamp_seconds{kind="clean_up_sessions"} 30`,
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_history"} 0`,
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_login_attempts"} 0`,
+		`loanserve_purge_finished_timestamp_seconds{kind="prune_webhook_messages"} 0`,
 		`loanserve_sessions 4`,
 	}, scrape())
 }

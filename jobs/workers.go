@@ -39,6 +39,7 @@ func newWorkers(pool *pgxpool.Pool, c *Config) *knownWorkers {
 	register(k, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics})
 	register(k, &CheckSchema{DB: pool, Checker: c.schemaChecker(pool)})
 	register(k, &PruneHistory{DB: pool, Metrics: c.Metrics})
+	register(k, &PruneWebhookMessages{DB: pool, Metrics: c.Metrics})
 	return k
 }
 

@@ -1573,14 +1573,15 @@ func AllReversalStatusValues() []ReversalStatus {
 type RunKind string
 
 const (
-	RunKindCloseDay           RunKind = "close_day"
-	RunKindAnalyzeEscrow      RunKind = "analyze_escrow"
-	RunKindDisburseEscrow     RunKind = "disburse_escrow"
-	RunKindCleanUpSessions    RunKind = "clean_up_sessions"
-	RunKindPruneLoginAttempts RunKind = "prune_login_attempts"
-	RunKindPruneHistory       RunKind = "prune_history"
-	RunKindCheckIntegrity     RunKind = "check_integrity"
-	RunKindCheckSchema        RunKind = "check_schema"
+	RunKindCloseDay             RunKind = "close_day"
+	RunKindAnalyzeEscrow        RunKind = "analyze_escrow"
+	RunKindDisburseEscrow       RunKind = "disburse_escrow"
+	RunKindCleanUpSessions      RunKind = "clean_up_sessions"
+	RunKindPruneLoginAttempts   RunKind = "prune_login_attempts"
+	RunKindPruneHistory         RunKind = "prune_history"
+	RunKindCheckIntegrity       RunKind = "check_integrity"
+	RunKindCheckSchema          RunKind = "check_schema"
+	RunKindPruneWebhookMessages RunKind = "prune_webhook_messages"
 )
 
 func (e *RunKind) Scan(src interface{}) error {
@@ -1627,7 +1628,8 @@ func (e RunKind) Valid() bool {
 		RunKindPruneLoginAttempts,
 		RunKindPruneHistory,
 		RunKindCheckIntegrity,
-		RunKindCheckSchema:
+		RunKindCheckSchema,
+		RunKindPruneWebhookMessages:
 		return true
 	}
 	return false
@@ -1643,6 +1645,7 @@ func AllRunKindValues() []RunKind {
 		RunKindPruneHistory,
 		RunKindCheckIntegrity,
 		RunKindCheckSchema,
+		RunKindPruneWebhookMessages,
 	}
 }
 
@@ -2398,6 +2401,16 @@ type WebhookMessage struct {
 	Source     string
 	OccurredAt time.Time
 	Data       []byte
+}
+
+type WebhookRequest struct {
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	SubscriptionID uuid.UUID
+	Replayed       *int32
+	LastAt         *time.Time
+	CreatedAt      time.Time
 }
 
 type WebhookSubscription struct {

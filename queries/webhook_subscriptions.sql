@@ -83,3 +83,17 @@ WHERE subscription_id = @subscription_id;
 --
 -- name: DeleteExpiredWebhookSecretsBatch :exec
 DELETE FROM webhook_secrets WHERE subscription_id = $1 AND expires_at <= now();
+
+-- InsertWebhookRequest stores what was asked for and done. It returns no row when the
+-- principal's idempotency key is taken.
+--
+-- name: InsertWebhookRequest :one
+INSERT INTO webhook_requests (requested_by, idempotency_key, request_hash, subscription_id, replayed, last_at)
+VALUES (@requested_by, @idempotency_key, @request_hash, @subscription_id, sqlc.narg(replayed), sqlc.narg(last_at))
+ON CONFLICT (requested_by, idempotency_key) DO NOTHING
+RETURNING *;
+
+-- GetWebhookRequest returns what was asked for under the key.
+--
+-- name: GetWebhookRequest :one
+SELECT * FROM webhook_requests WHERE requested_by = $1 AND idempotency_key = $2;

@@ -35,6 +35,26 @@ func (q *Queries) DeleteExpiredWebhookSecretsBatch(ctx context.Context, subscrip
 	return err
 }
 
+const getWebhookRequest = `-- name: GetWebhookRequest :one
+SELECT requested_by, idempotency_key, request_hash, subscription_id, replayed, last_at, created_at FROM webhook_requests WHERE requested_by = $1 AND idempotency_key = $2
+`
+
+// GetWebhookRequest returns what was asked for under the key.
+func (q *Queries) GetWebhookRequest(ctx context.Context, requestedBy string, idempotencyKey string) (WebhookRequest, error) {
+	row := q.db.QueryRow(ctx, getWebhookRequest, requestedBy, idempotencyKey)
+	var i WebhookRequest
+	err := row.Scan(
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.SubscriptionID,
+		&i.Replayed,
+		&i.LastAt,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const getWebhookSubscription = `-- name: GetWebhookSubscription :one
 SELECT id, url, event_types, description, status, requested_by, idempotency_key, request_hash, created_at, updated_at, ended_at, end_reason FROM webhook_subscriptions WHERE id = $1 AND status <> 'deleted'
 `
@@ -81,6 +101,46 @@ func (q *Queries) GetWebhookSubscriptionByKey(ctx context.Context, requestedBy s
 		&i.UpdatedAt,
 		&i.EndedAt,
 		&i.EndReason,
+	)
+	return i, err
+}
+
+const insertWebhookRequest = `-- name: InsertWebhookRequest :one
+INSERT INTO webhook_requests (requested_by, idempotency_key, request_hash, subscription_id, replayed, last_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (requested_by, idempotency_key) DO NOTHING
+RETURNING requested_by, idempotency_key, request_hash, subscription_id, replayed, last_at, created_at
+`
+
+type InsertWebhookRequestParams struct {
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	SubscriptionID uuid.UUID
+	Replayed       *int32
+	LastAt         *time.Time
+}
+
+// InsertWebhookRequest stores what was asked for and done. It returns no row when the
+// principal's idempotency key is taken.
+func (q *Queries) InsertWebhookRequest(ctx context.Context, arg InsertWebhookRequestParams) (WebhookRequest, error) {
+	row := q.db.QueryRow(ctx, insertWebhookRequest,
+		arg.RequestedBy,
+		arg.IdempotencyKey,
+		arg.RequestHash,
+		arg.SubscriptionID,
+		arg.Replayed,
+		arg.LastAt,
+	)
+	var i WebhookRequest
+	err := row.Scan(
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.SubscriptionID,
+		&i.Replayed,
+		&i.LastAt,
+		&i.CreatedAt,
 	)
 	return i, err
 }

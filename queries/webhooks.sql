@@ -154,3 +154,47 @@ SELECT coalesce(greatest(0, extract(epoch FROM now() - min(d.next_attempt_at))),
   (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'active') AS active,
   (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'disabled') AS disabled
 FROM webhook_deliveries d WHERE d.status = 'waiting';
+
+-- CountOldWebhookRows returns how many deliveries of before the moment have ended, and
+-- how many messages of before it nobody waits for: what may go.
+--
+-- name: CountOldWebhookRows :one
+SELECT ((SELECT count(*) FROM webhook_deliveries d WHERE d.status <> 'waiting' AND d.created_at < @before_at)
+  + (SELECT count(*) FROM webhook_messages m WHERE m.occurred_at < @before_at
+    AND NOT EXISTS (SELECT FROM webhook_deliveries w WHERE w.message_id = m.id AND w.status = 'waiting')))::bigint AS old;
+
+-- GetOldestWebhookMessage returns when what the oldest message tells of happened.
+--
+-- name: GetOldestWebhookMessage :one
+SELECT occurred_at FROM webhook_messages ORDER BY occurred_at LIMIT 1;
+
+-- DeleteWebhookDeliveriesBatch deletes the oldest deliveries that have ended, from
+-- after_at on and before before_at, at most row_limit of them, and passes over those
+-- that somebody holds. A delivery is made with its message and is as old. It returns
+-- how many, and where to go on.
+--
+-- name: DeleteWebhookDeliveriesBatch :one
+WITH old AS MATERIALIZED (
+  SELECT d.id FROM webhook_deliveries d
+  WHERE d.status <> 'waiting' AND d.created_at >= @after_at AND d.created_at < @before_at
+  ORDER BY d.created_at LIMIT @row_limit FOR UPDATE SKIP LOCKED
+), gone AS (
+  DELETE FROM webhook_deliveries d WHERE d.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING d.created_at
+)
+SELECT count(*) AS deleted, coalesce(max(g.created_at), @before_at)::timestamptz AS through_at FROM gone g;
+
+-- DeleteWebhookMessagesBatch does the same with messages of which no delivery is left.
+-- Nobody adds one to a message that is there, or changes one, so that it locks none: of
+-- two that meet, the second finds them gone. OFFSET 0 has each message looked up by
+-- itself: a join would read every delivery for each batch.
+--
+-- name: DeleteWebhookMessagesBatch :one
+WITH old AS MATERIALIZED (
+  SELECT m.id FROM webhook_messages m
+  WHERE m.occurred_at >= @after_at AND m.occurred_at < @before_at
+    AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.message_id = m.id OFFSET 0)
+  ORDER BY m.occurred_at LIMIT @row_limit
+), gone AS (
+  DELETE FROM webhook_messages m WHERE m.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING m.occurred_at
+)
+SELECT count(*) AS deleted, coalesce(max(g.occurred_at), @before_at)::timestamptz AS through_at FROM gone g;

@@ -32,6 +32,100 @@ func (q *Queries) CountFailingWebhooks(ctx context.Context, subscriptionID uuid.
 	return count, err
 }
 
+const countOldWebhookRows = `-- name: CountOldWebhookRows :one
+SELECT ((SELECT count(*) FROM webhook_deliveries d WHERE d.status <> 'waiting' AND d.created_at < $1)
+  + (SELECT count(*) FROM webhook_messages m WHERE m.occurred_at < $1
+    AND NOT EXISTS (SELECT FROM webhook_deliveries w WHERE w.message_id = m.id AND w.status = 'waiting')))::bigint AS old
+`
+
+// CountOldWebhookRows returns how many deliveries of before the moment have ended, and
+// how many messages of before it nobody waits for: what may go.
+func (q *Queries) CountOldWebhookRows(ctx context.Context, beforeAt time.Time) (int64, error) {
+	row := q.db.QueryRow(ctx, countOldWebhookRows, beforeAt)
+	var old int64
+	err := row.Scan(&old)
+	return old, err
+}
+
+const deleteWebhookDeliveriesBatch = `-- name: DeleteWebhookDeliveriesBatch :one
+WITH old AS MATERIALIZED (
+  SELECT d.id FROM webhook_deliveries d
+  WHERE d.status <> 'waiting' AND d.created_at >= $2 AND d.created_at < $1
+  ORDER BY d.created_at LIMIT $3 FOR UPDATE SKIP LOCKED
+), gone AS (
+  DELETE FROM webhook_deliveries d WHERE d.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING d.created_at
+)
+SELECT count(*) AS deleted, coalesce(max(g.created_at), $1)::timestamptz AS through_at FROM gone g
+`
+
+type DeleteWebhookDeliveriesBatchParams struct {
+	BeforeAt time.Time
+	AfterAt  time.Time
+	RowLimit int32
+}
+
+type DeleteWebhookDeliveriesBatchRow struct {
+	Deleted   int64
+	ThroughAt time.Time
+}
+
+// DeleteWebhookDeliveriesBatch deletes the oldest deliveries that have ended, from
+// after_at on and before before_at, at most row_limit of them, and passes over those
+// that somebody holds. A delivery is made with its message and is as old. It returns
+// how many, and where to go on.
+func (q *Queries) DeleteWebhookDeliveriesBatch(ctx context.Context, arg DeleteWebhookDeliveriesBatchParams) (DeleteWebhookDeliveriesBatchRow, error) {
+	row := q.db.QueryRow(ctx, deleteWebhookDeliveriesBatch, arg.BeforeAt, arg.AfterAt, arg.RowLimit)
+	var i DeleteWebhookDeliveriesBatchRow
+	err := row.Scan(&i.Deleted, &i.ThroughAt)
+	return i, err
+}
+
+const deleteWebhookMessagesBatch = `-- name: DeleteWebhookMessagesBatch :one
+WITH old AS MATERIALIZED (
+  SELECT m.id FROM webhook_messages m
+  WHERE m.occurred_at >= $2 AND m.occurred_at < $1
+    AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.message_id = m.id OFFSET 0)
+  ORDER BY m.occurred_at LIMIT $3
+), gone AS (
+  DELETE FROM webhook_messages m WHERE m.id = ANY (ARRAY(SELECT old.id FROM old)) RETURNING m.occurred_at
+)
+SELECT count(*) AS deleted, coalesce(max(g.occurred_at), $1)::timestamptz AS through_at FROM gone g
+`
+
+type DeleteWebhookMessagesBatchParams struct {
+	BeforeAt time.Time
+	AfterAt  time.Time
+	RowLimit int32
+}
+
+type DeleteWebhookMessagesBatchRow struct {
+	Deleted   int64
+	ThroughAt time.Time
+}
+
+// DeleteWebhookMessagesBatch does the same with messages of which no delivery is left.
+// Nobody adds one to a message that is there, or changes one, so that it locks none: of
+// two that meet, the second finds them gone. OFFSET 0 has each message looked up by
+// itself: a join would read every delivery for each batch.
+func (q *Queries) DeleteWebhookMessagesBatch(ctx context.Context, arg DeleteWebhookMessagesBatchParams) (DeleteWebhookMessagesBatchRow, error) {
+	row := q.db.QueryRow(ctx, deleteWebhookMessagesBatch, arg.BeforeAt, arg.AfterAt, arg.RowLimit)
+	var i DeleteWebhookMessagesBatchRow
+	err := row.Scan(&i.Deleted, &i.ThroughAt)
+	return i, err
+}
+
+const getOldestWebhookMessage = `-- name: GetOldestWebhookMessage :one
+SELECT occurred_at FROM webhook_messages ORDER BY occurred_at LIMIT 1
+`
+
+// GetOldestWebhookMessage returns when what the oldest message tells of happened.
+func (q *Queries) GetOldestWebhookMessage(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, getOldestWebhookMessage)
+	var occurred_at time.Time
+	err := row.Scan(&occurred_at)
+	return occurred_at, err
+}
+
 const getWebhookDelivery = `-- name: GetWebhookDelivery :one
 SELECT id, message_id, subscription_id, status, round, attempts, created_at, next_attempt_at, first_failed_at, attempted_at, delivered_at, last_status_code, last_error FROM webhook_deliveries WHERE id = $1
 `

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"loanserve/internal/webhook"
@@ -50,18 +51,25 @@ func (s *Server) onSubscription(
 	ctx context.Context, at WebhookSubscriptionPath, event string,
 	do func(*queries.Queries, queries.WebhookSubscription) (queries.WebhookSubscription, error),
 ) (row queries.WebhookSubscription, err error) {
-	actor := actorOf(ctx)
 	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		q := queries.New(tx)
-		if row, err = q.LockWebhookSubscription(ctx, at.SubscriptionID); err != nil {
-			return noSubscription(err)
-		}
-		if row, err = do(q, row); err != nil {
-			return err
-		}
-		return tellOfSubscription(ctx, q, actor, event, row)
+		row, err = onLockedSubscription(ctx, queries.New(tx), at, event, do)
+		return err
 	})
 	return row, err
+}
+
+// onLockedSubscription is onSubscription in a transaction that there is.
+func onLockedSubscription(
+	ctx context.Context, q *queries.Queries, at WebhookSubscriptionPath, event string,
+	do func(*queries.Queries, queries.WebhookSubscription) (queries.WebhookSubscription, error),
+) (row queries.WebhookSubscription, err error) {
+	if row, err = q.LockWebhookSubscription(ctx, at.SubscriptionID); err != nil {
+		return row, noSubscription(err)
+	}
+	if row, err = do(q, row); err != nil {
+		return row, err
+	}
+	return row, tellOfSubscription(ctx, q, actorOf(ctx), event, row)
 }
 
 // apply changes the subscription as it was asked for.
@@ -116,27 +124,58 @@ func (s *Server) deleteWebhookSubscription(ctx context.Context, in *WebhookSubsc
 	return nil, err
 }
 
+type rotateWebhookSecretInput struct {
+	WebhookSubscriptionPath
+
+	Key string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
+}
+
+type rotateWebhookSecretOutput struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"true when the secret was replaced before, by this request; it is not shown again."`
+	Body     webhookSubscription
+}
+
 func (s *Server) rotateWebhookSecret(
-	ctx context.Context, in *WebhookSubscriptionPath,
-) (*webhookSubscriptionOutput, error) {
+	ctx context.Context, in *rotateWebhookSecretInput,
+) (*rotateWebhookSecretOutput, error) {
 	secret := webhook.NewSecret()
-	row, err := s.onSubscription(ctx, *in, "webhook_secret_rotated",
-		func(q *queries.Queries, row queries.WebhookSubscription) (queries.WebhookSubscription, error) {
-			if err := q.DeleteExpiredWebhookSecretsBatch(ctx, row.ID); err != nil {
-				return row, fmt.Errorf("delete secrets: %w", err)
-			}
-			if err := q.MarkWebhookSecretsExpiring(ctx, time.Now().Add(secretOverlap), row.ID); err != nil {
-				return row, fmt.Errorf("expire secrets: %w", err)
-			}
-			if err := q.InsertWebhookSecret(ctx, row.ID, secret); err != nil {
-				return row, fmt.Errorf("insert secret: %w", err)
-			}
-			return row, nil
-		})
+	var subscription queries.WebhookSubscription
+	_, replayed, err := s.onceForWebhooks(ctx, webhookRequest{
+		operation: "rotate-webhook-secret", key: in.Key, body: nil,
+		path: webhookSubscriptionsPath + "/" + in.SubscriptionID.String() + "/secret",
+	}, func(tx pgx.Tx, record *queries.InsertWebhookRequestParams) (err error) {
+		record.SubscriptionID = in.SubscriptionID
+		subscription, err = onLockedSubscription(ctx, queries.New(tx), in.WebhookSubscriptionPath, "webhook_secret_rotated",
+			func(q *queries.Queries, row queries.WebhookSubscription) (queries.WebhookSubscription, error) {
+				return row, replaceSecret(ctx, q, row.ID, secret)
+			})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := &webhookSubscriptionOutput{Body: webhookSubscriptionOf(row)}
+	if replayed != "" {
+		if subscription, err = s.q.GetWebhookSubscription(ctx, in.SubscriptionID); err != nil {
+			return nil, noSubscription(err)
+		}
+		return &rotateWebhookSecretOutput{Replayed: replayed, Body: webhookSubscriptionOf(subscription)}, nil
+	}
+	out := &rotateWebhookSecretOutput{Replayed: "", Body: webhookSubscriptionOf(subscription)}
 	out.Body.Secret = webhook.FormatSecret(secret)
 	return out, nil
+}
+
+// replaceSecret adds the secret that deliveries are signed with from now on. Those before
+// it sign for a while longer.
+func replaceSecret(ctx context.Context, q *queries.Queries, subscription uuid.UUID, secret []byte) error {
+	if err := q.DeleteExpiredWebhookSecretsBatch(ctx, subscription); err != nil {
+		return fmt.Errorf("delete secrets: %w", err)
+	}
+	if err := q.MarkWebhookSecretsExpiring(ctx, time.Now().Add(secretOverlap), subscription); err != nil {
+		return fmt.Errorf("expire secrets: %w", err)
+	}
+	if err := q.InsertWebhookSecret(ctx, subscription, secret); err != nil {
+		return fmt.Errorf("insert secret: %w", err)
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -34,7 +35,7 @@ func (s *Server) routeWebhookReplays() {
 		OperationID: "replay-webhook-delivery", Method: http.MethodPost, Path: webhookDeliveryPath + "/replay", Tags: tags,
 		Summary: "Send a message again",
 		Description: "Now, whatever became of it, and with the attempts of a new one. The receiver knows it by its " +
-			"webhook-id.",
+			"webhook-id. A repeated request sends nothing, and gets the delivery as it is then.",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.replayWebhookDelivery)
 }
@@ -89,6 +90,8 @@ func (s *Server) testWebhookSubscription(
 
 type replayWebhookSubscriptionInput struct {
 	WebhookSubscriptionPath
+
+	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
 	Body webhookReplay
 }
 
@@ -97,10 +100,13 @@ type webhookReplay struct {
 	All   bool      `json:"all,omitzero" doc:"Those that were delivered as well."`
 }
 
-type replayWebhookSubscriptionOutput struct{ Body webhookReplayed }
+type replayWebhookSubscriptionOutput struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"true when this is the first answer again."`
+	Body     webhookReplayed
+}
 
 type webhookReplayed struct {
-	Replayed int       `json:"replayed" doc:"How many messages are sent again."`
+	Replayed int32     `json:"replayed" doc:"How many messages are sent again."`
 	LastAt   time.Time `json:"last_at,omitzero" doc:"The moment of the last one of them."`
 }
 
@@ -110,63 +116,103 @@ const maxReplayed = 1000
 func (s *Server) replayWebhookSubscription(
 	ctx context.Context, in *replayWebhookSubscriptionInput,
 ) (*replayWebhookSubscriptionOutput, error) {
-	out := &replayWebhookSubscriptionOutput{}
-	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		q := queries.New(tx)
-		if err := lockActiveSubscription(ctx, q, in.WebhookSubscriptionPath); err != nil {
-			return err
-		}
-		rows, err := q.MarkWebhooksReplayed(ctx, queries.MarkWebhooksReplayedParams{
-			SubscriptionID: in.SubscriptionID, Since: in.Body.Since, AllOfThem: in.Body.All, RowLimit: maxReplayed,
-		})
-		if err != nil {
-			return fmt.Errorf("replay deliveries: %w", err)
-		}
-		if len(rows) == 0 {
-			return nil
-		}
-		params := make([]river.InsertManyParams, len(rows))
-		for i, row := range rows {
-			params[i].Args = jobs.DeliverWebhookArgs{DeliveryID: row.ID, Round: row.Round, Attempt: 1}
-			if at := row.CreatedAt.UTC(); at.After(out.Body.LastAt) {
-				out.Body.LastAt = at
-			}
-		}
-		if _, err := s.jobs.InsertManyTx(ctx, tx, params); err != nil {
-			return fmt.Errorf("enqueue deliveries: %w", err)
-		}
-		out.Body.Replayed = len(rows)
-		return nil
+	row, replayed, err := s.onceForWebhooks(ctx, webhookRequest{
+		operation: "replay-webhook-subscription", key: in.Key, body: &in.Body,
+		path: webhookSubscriptionsPath + "/" + in.SubscriptionID.String() + "/replay",
+	}, func(tx pgx.Tx, record *queries.InsertWebhookRequestParams) error {
+		return s.replaySince(ctx, tx, in, record)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return &replayWebhookSubscriptionOutput{
+		Replayed: replayed, Body: webhookReplayed{Replayed: orZero(row.Replayed), LastAt: instantOf(row.LastAt)},
+	}, nil
 }
 
-func (s *Server) replayWebhookDelivery(ctx context.Context, in *WebhookDeliveryPath) (*webhookDeliveryOutput, error) {
-	out := &webhookDeliveryOutput{}
-	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		q := queries.New(tx)
-		row, err := q.GetWebhookDelivery(ctx, in.DeliveryID)
-		if err != nil {
-			return noDelivery(err)
+// replaySince has deliveries sent again, and notes how many and up to when.
+func (s *Server) replaySince(
+	ctx context.Context, tx pgx.Tx, in *replayWebhookSubscriptionInput, record *queries.InsertWebhookRequestParams,
+) error {
+	q := queries.New(tx)
+	if err := lockActiveSubscription(ctx, q, in.WebhookSubscriptionPath); err != nil {
+		return err
+	}
+	rows, err := q.MarkWebhooksReplayed(ctx, queries.MarkWebhooksReplayedParams{
+		SubscriptionID: in.SubscriptionID, Since: in.Body.Since, AllOfThem: in.Body.All, RowLimit: maxReplayed,
+	})
+	if err != nil {
+		return fmt.Errorf("replay deliveries: %w", err)
+	}
+	n := int32(len(rows))
+	record.SubscriptionID, record.Replayed = in.SubscriptionID, &n
+	params := make([]river.InsertManyParams, len(rows))
+	for i, row := range rows {
+		params[i].Args = jobs.DeliverWebhookArgs{DeliveryID: row.ID, Round: row.Round, Attempt: 1}
+		if record.LastAt == nil || row.CreatedAt.After(*record.LastAt) {
+			record.LastAt = &row.CreatedAt
 		}
-		if err := lockActiveSubscription(ctx, q, WebhookSubscriptionPath{row.SubscriptionID}); err != nil {
-			return err
-		}
-		if row, err = q.MarkWebhookReplayed(ctx, row.ID); err != nil {
-			return noDelivery(err)
-		}
-		args := jobs.DeliverWebhookArgs{DeliveryID: row.ID, Round: row.Round, Attempt: 1}
-		if _, err := s.jobs.InsertTx(ctx, tx, args, nil); err != nil {
-			return fmt.Errorf("enqueue delivery: %w", err)
-		}
-		out.Body = webhookDeliveryOf(row)
+	}
+	if n == 0 {
 		return nil
+	}
+	if _, err := s.jobs.InsertManyTx(ctx, tx, params); err != nil {
+		return fmt.Errorf("enqueue deliveries: %w", err)
+	}
+	return nil
+}
+
+type replayWebhookDeliveryInput struct {
+	WebhookDeliveryPath
+
+	Key string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
+}
+
+type replayWebhookDeliveryOutput struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"true when it was sent again before, by this request."`
+	Body     webhookDelivery
+}
+
+func (s *Server) replayWebhookDelivery(
+	ctx context.Context, in *replayWebhookDeliveryInput,
+) (*replayWebhookDeliveryOutput, error) {
+	var row queries.WebhookDelivery
+	_, replayed, err := s.onceForWebhooks(ctx, webhookRequest{
+		operation: "replay-webhook-delivery", key: in.Key, body: nil,
+		path: webhookDeliveriesPath + "/" + strconv.FormatInt(in.DeliveryID, 10) + "/replay",
+	}, func(tx pgx.Tx, record *queries.InsertWebhookRequestParams) (err error) {
+		row, err = s.replayOne(ctx, tx, in.DeliveryID)
+		one := int32(1)
+		record.SubscriptionID, record.Replayed, record.LastAt = row.SubscriptionID, &one, &row.CreatedAt
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	if replayed != "" {
+		if row, err = s.q.GetWebhookDelivery(ctx, in.DeliveryID); err != nil {
+			return nil, noDelivery(err)
+		}
+	}
+	return &replayWebhookDeliveryOutput{Replayed: replayed, Body: webhookDeliveryOf(row)}, nil
+}
+
+// replayOne has a delivery sent again.
+func (s *Server) replayOne(ctx context.Context, tx pgx.Tx, id int64) (queries.WebhookDelivery, error) {
+	q := queries.New(tx)
+	row, err := q.GetWebhookDelivery(ctx, id)
+	if err != nil {
+		return row, noDelivery(err)
+	}
+	if err := lockActiveSubscription(ctx, q, WebhookSubscriptionPath{row.SubscriptionID}); err != nil {
+		return row, err
+	}
+	if row, err = q.MarkWebhookReplayed(ctx, row.ID); err != nil {
+		return row, noDelivery(err)
+	}
+	args := jobs.DeliverWebhookArgs{DeliveryID: row.ID, Round: row.Round, Attempt: 1}
+	if _, err := s.jobs.InsertTx(ctx, tx, args, nil); err != nil {
+		return row, fmt.Errorf("enqueue delivery: %w", err)
+	}
+	return row, nil
 }

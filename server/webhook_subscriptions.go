@@ -56,8 +56,9 @@ func (s *Server) routeWebhookSubscriptions() {
 	register(s, ScopeWebhooksWrite, huma.Operation{
 		OperationID: "rotate-webhook-secret", Method: http.MethodPost, Path: webhookSubscriptionPath + "/secret", Tags: tags,
 		Summary: "Replace a subscription's secret",
-		Description: "The new secret is shown only this once. For a day messages are signed by the old one too, so that " +
-			"the receiver can change over.",
+		Description: "The new secret is shown only this once: a repeated request replaces nothing, and gets the " +
+			"subscription without it. For a day messages are signed by the old one too, so that the receiver can " +
+			"change over.",
 		Errors: []int{http.StatusNotFound},
 	}, s.rotateWebhookSecret)
 }

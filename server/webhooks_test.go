@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,7 +92,7 @@ func TestWebhooksOverHTTP(t *testing.T) {
 	require.Equal(t, tested["message_id"], sent["id"])
 	require.Equal(t, tested, answer(t, l.call(http.MethodPost, at+"/test", "", "Idempotency-Key", "t"), 202))
 
-	fresh := answer(t, l.call(http.MethodPost, at+"/secret", ""), 200)["secret"].(string)
+	fresh := answer(t, l.call(http.MethodPost, at+"/secret", "", "Idempotency-Key", "r"), 200)["secret"].(string)
 	require.NotEqual(t, secret, fresh)
 	payment := testdb.Payment(t, l.db.App, testdb.Loan(t, l.db.App))
 	_, err := l.inserter(t, discard()).Insert(t.Context(), jobs.PostPaymentArgs{PaymentID: payment.ID}, nil)
@@ -116,17 +118,18 @@ func TestWebhooksOverHTTP(t *testing.T) {
 	messages = answer(t, l.call(http.MethodGet, "/v1/webhook-messages?type=webhook.test&limit=1", ""), 200)
 	require.Equal(t, tested, messages["data"].([]any)[0])
 
-	again := answer(t, l.call(http.MethodPost, one+"/replay", ""), 202)
+	again := answer(t, l.call(http.MethodPost, one+"/replay", "", "Idempotency-Key", "1"), 202)
 	require.InDelta(t, 1, again["replays"], 0)
 	require.Equal(t, sent["raw"], (<-bodies)["raw"])
 	<-signatures
 
 	const since = `{"since":"2020-01-01T00:00:00Z"`
-	require.Zero(t, int(answer(t, l.call(http.MethodPost, at+"/replay", since+`}`), 202)["replayed"].(float64)))
+	none := answer(t, l.call(http.MethodPost, at+"/replay", since+`}`, "Idempotency-Key", "2"), 202)
+	require.Equal(t, map[string]any{"replayed": 0.0}, none)
 	require.Eventually(t, func() bool {
 		return l.count(t, `SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`) == 2
 	}, 30*time.Second, 20*time.Millisecond)
-	all := answer(t, l.call(http.MethodPost, at+"/replay", since+`,"all":true}`), 202)
+	all := answer(t, l.call(http.MethodPost, at+"/replay", since+`,"all":true}`, "Idempotency-Key", "3"), 202)
 	require.InDelta(t, 2, all["replayed"], 0)
 	ids := []any{(<-bodies)["id"], (<-bodies)["id"]}
 	require.ElementsMatch(t, []any{tested["message_id"], sent["id"]}, ids)
@@ -135,8 +138,8 @@ func TestWebhooksOverHTTP(t *testing.T) {
 	require.Equal(t, []any{"disabled", "requested"}, []any{changed["status"], changed["disabled_reason"]})
 	require.Equal(t, url, changed["url"])
 	refused(t, l.call(http.MethodPost, at+"/test", "", "Idempotency-Key", "u"), 409, "conflict")
-	refused(t, l.call(http.MethodPost, at+"/replay", since+`}`), 409, "conflict")
-	refused(t, l.call(http.MethodPost, one+"/replay", ""), 409, "conflict")
+	refused(t, l.call(http.MethodPost, at+"/replay", since+`}`, "Idempotency-Key", "4"), 409, "conflict")
+	refused(t, l.call(http.MethodPost, one+"/replay", "", "Idempotency-Key", "5"), 409, "conflict")
 	changed = answer(t, l.call(http.MethodPatch, at, `{"status":"active"}`), 200)
 	require.NotContains(t, changed, "disabled_at")
 
@@ -168,10 +171,10 @@ func TestWebhooksRefuse(t *testing.T) {
 	require.Equal(t, []string{"/url"}, refused(t, w, 422, "invalid"))
 	gone := hooksPath + "/" + uuid.NewString()
 	refused(t, l.call(http.MethodPatch, gone, `{"status":"active"}`), 404, "not-found")
-	refused(t, l.call(http.MethodPost, gone+"/secret", ""), 404, "not-found")
+	refused(t, l.call(http.MethodPost, gone+"/secret", "", "Idempotency-Key", "f"), 404, "not-found")
 	refused(t, l.call(http.MethodPost, gone+"/test", "", "Idempotency-Key", "d"), 404, "not-found")
 	refused(t, l.call(http.MethodGet, "/v1/webhook-deliveries/1", ""), 404, "not-found")
-	refused(t, l.call(http.MethodPost, "/v1/webhook-deliveries/1/replay", ""), 404, "not-found")
+	refused(t, l.call(http.MethodPost, "/v1/webhook-deliveries/1/replay", "", "Idempotency-Key", "g"), 404, "not-found")
 
 	l.super(t, `INSERT INTO webhook_subscriptions
 		(id, url, event_types, description, requested_by, idempotency_key, request_hash)
@@ -182,7 +185,94 @@ func TestWebhooksRefuse(t *testing.T) {
 	l.token = l.newToken(t, server.ScopeWebhooksRead)
 	answer(t, l.call(http.MethodGet, at, ""), 200)
 	refused(t, l.call(http.MethodDelete, at, ""), 403, "forbidden")
-	refused(t, l.call(http.MethodPost, at+"/secret", ""), 403, "forbidden")
+	refused(t, l.call(http.MethodPost, at+"/secret", "", "Idempotency-Key", "h"), 403, "forbidden")
 	l.token = l.newToken(t, server.ScopeRunsRead)
 	refused(t, l.call(http.MethodGet, "/v1/webhook-messages", ""), 403, "forbidden")
+}
+
+// What starts work or makes a secret is done once for each key, whatever has become of
+// the subscription since.
+func TestWebhookRequestsAreDoneOnce(t *testing.T) {
+	t.Parallel()
+	l := setupLive(t)
+	hook, _ := testdb.WebhookSubscription(t, l.db.App, "https://example.com/", jobs.EventPaymentPosted)
+	l.super(t, `WITH told AS (
+			INSERT INTO webhook_messages (id, type, source, occurred_at, data)
+			SELECT gen_random_uuid(), 'payment.posted', n::text, timestamptz '2026-03-01T00:00:00Z' + n * interval '1 second', '{}'
+			FROM generate_series(1, 3) n RETURNING id, occurred_at
+		)
+		INSERT INTO webhook_deliveries (message_id, subscription_id, status, created_at, next_attempt_at)
+		SELECT id, $1, 'failed', occurred_at, NULL FROM told`, hook.ID)
+	var one int64
+	require.NoError(t, l.db.Super.QueryRow(t.Context(), `SELECT min(id) FROM webhook_deliveries`).Scan(&one))
+	at := hooksPath + "/" + hook.ID.String()
+	delivery := "/v1/webhook-deliveries/" + strconv.FormatInt(one, 10) + "/replay"
+	enqueued := func() int { return l.count(t, `SELECT count(*) FROM river.river_job WHERE kind = 'deliver_webhook'`) }
+	secrets := func() int { return l.count(t, `SELECT count(*) FROM webhook_secrets`) }
+	const since = `{"since":"2026-03-01T00:00:00Z"}`
+	call := func(path, body, key string, code int) (map[string]any, string) {
+		w := l.call(http.MethodPost, path, body, "Idempotency-Key", key)
+		return answer(t, w, code), w.Header().Get("Idempotent-Replayed")
+	}
+
+	made, replayed := call(at+"/secret", "", "a", 200)
+	require.Contains(t, made, "secret")
+	require.Empty(t, replayed)
+	delete(made, "secret")
+	again, replayed := call(at+"/secret", "", "a", 200)
+	require.Equal(t, "true", replayed)
+	require.Equal(t, made, again, "the secret is not shown again")
+	require.Equal(t, 2, secrets())
+	require.Equal(t, 1, l.count(t, `SELECT count(*) FROM auth_events WHERE kind = 'webhook_secret_rotated'`))
+
+	first, _ := call(delivery, "", "b", 202)
+	require.InDelta(t, 1, first["replays"], 0)
+	again, replayed = call(delivery, "", "b", 202)
+	require.Equal(t, "true", replayed)
+	require.Equal(t, first, again)
+	require.Equal(t, 1, enqueued())
+
+	first, _ = call(at+"/replay", since, "c", 202)
+	require.Equal(t, map[string]any{"replayed": 2.0, "last_at": "2026-03-01T00:00:03Z"}, first)
+	require.Equal(t, 3, enqueued())
+	const later = `{"since":"2026-03-02T00:00:00Z"}`
+	refused(t, l.call(http.MethodPost, at+"/replay", later, "Idempotency-Key", "c"), 422, "key-reused")
+	refused(t, l.call(http.MethodPost, delivery, "", "Idempotency-Key", "c"), 422, "key-reused")
+	refused(t, l.call(http.MethodPost, at+"/secret", "", "Idempotency-Key", "c"), 422, "key-reused")
+	refused(t, l.call(http.MethodPost, at+"/replay", since), 400, "key-missing")
+	refused(t, l.call(http.MethodPost, delivery, ""), 400, "key-missing")
+	refused(t, l.call(http.MethodPost, at+"/secret", ""), 400, "key-missing")
+
+	answer(t, l.call(http.MethodPatch, at, `{"status":"disabled"}`), 200)
+	again, replayed = call(at+"/replay", since, "c", 202)
+	require.Equal(t, "true", replayed)
+	require.Equal(t, first, again)
+	require.Equal(t, 3, enqueued())
+	// A request that was refused has done nothing, and may be repeated under its key.
+	refused(t, l.call(http.MethodPost, at+"/replay", since, "Idempotency-Key", "d"), 409, "conflict")
+	answer(t, l.call(http.MethodPatch, at, `{"status":"active"}`), 200)
+	_, replayed = call(at+"/replay", since, "d", 202)
+	require.Empty(t, replayed)
+}
+
+// Of requests with one key at the same moment one is done.
+func TestWebhookRequestsSideBySide(t *testing.T) {
+	t.Parallel()
+	l := setupLive(t)
+	hook, _ := testdb.WebhookSubscription(t, l.db.App, "https://example.com/", jobs.EventPaymentPosted)
+	var done atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			w := l.call(http.MethodPost, hooksPath+"/"+hook.ID.String()+"/secret", "", "Idempotency-Key", "a")
+			if w.Code == http.StatusOK && w.Header().Get("Idempotent-Replayed") == "" {
+				done.Add(1)
+			} else if w.Code != http.StatusOK {
+				t.Errorf("answered %d: %s", w.Code, w.Body)
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, 1, done.Load())
+	require.Equal(t, 2, l.count(t, `SELECT count(*) FROM webhook_secrets`))
 }

@@ -68,6 +68,7 @@ type processFlags struct {
 	AllowDrift       bool             `setting:"LOANSERVE_ALLOW_DRIFT" help:"Start although the database differs from what the migrations make in a way that breaks the program or takes protection away. Each difference is a warning in the log."`
 	Backup           nightlyFlags     `embed:"" prefix:"backup-"`
 	WebhookAllow     []networkSetting `sep:"," placeholder:"NETWORK" setting:"LOANSERVE_WEBHOOK_ALLOW" help:"Network that is not public and that webhooks may be sent to, also by HTTP, such as 10.1.2.0/24, once for each; otherwise they go to public addresses by HTTPS alone. The same in every process."`
+	WebhookRetention webhookTime      `default:"30d" placeholder:"DURATION" setting:"LOANSERVE_WEBHOOK_RETENTION" help:"How long workers keep what webhooks have told and what became of it, at least 7d; 30d otherwise."`
 	DrainDelay       time.Duration    `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
 }
 

@@ -94,7 +94,7 @@ func (f *processFlags) options(p *program, c *cli) (processOptions, error) {
 		databaseURL:     string(f.DatabaseURL), poolSize: int(f.PoolSize), adminListen: f.AdminListen,
 		housekeeping: &jobs.Housekeeping{
 			SessionGrace: time.Duration(f.SessionGrace), AttemptRetention: time.Duration(f.AttemptRetention),
-			HistoryRetention: time.Duration(f.HistoryRetention),
+			HistoryRetention: time.Duration(f.HistoryRetention), WebhookRetention: time.Duration(f.WebhookRetention),
 		},
 		checks:   true,
 		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,

@@ -190,7 +190,7 @@ func verify(secret []byte, header http.Header, body []byte) bool {
 	mac := hmac.New(sha256.New, secret)
 	fmt.Fprintf(mac, "%s.%s.%s", header.Get("webhook-id"), header.Get("webhook-timestamp"), body)
 	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	for _, got := range strings.Fields(header.Get("webhook-signature")) {
+	for got := range strings.FieldsSeq(header.Get("webhook-signature")) {
 		if hmac.Equal([]byte(got), []byte(want)) {
 			return true
 		}
