@@ -33,7 +33,9 @@ func NewWebhookCollector(db queries.DBTX, log *slog.Logger) *WebhookCollector {
 				"The same on every process: use max, not sum.",
 			nil, nil),
 		subscriptions: prometheus.NewDesc("loanserve_webhook_subscriptions",
-			"Webhook subscriptions, by status. The same on every process: use max, not sum.", []string{"status"}, nil),
+			"Webhook subscriptions: active, disabled by somebody, or disabled because the receiver is gone or failing. "+
+				"The same on every process: use max, not sum.",
+			[]string{"status"}, nil),
 		ok: prometheus.NewDesc("loanserve_webhook_scrape_success",
 			"Whether the deliveries of webhooks could be read for this scrape.", nil, nil),
 	}
@@ -59,8 +61,11 @@ func (c *WebhookCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(c.ok, prometheus.GaugeValue, 1)
 	ch <- prometheus.MustNewConstMetric(c.due, prometheus.GaugeValue, state.DueSeconds)
 	ch <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, state.OldestSeconds)
-	ch <- prometheus.MustNewConstMetric(c.subscriptions, prometheus.GaugeValue, float64(state.Active), "active")
-	ch <- prometheus.MustNewConstMetric(c.subscriptions, prometheus.GaugeValue, float64(state.Disabled), "disabled")
+	for status, n := range map[string]int64{
+		"active": state.Active, "disabled": state.Disabled, "gone": state.Gone, "failing": state.Failing,
+	} {
+		ch <- prometheus.MustNewConstMetric(c.subscriptions, prometheus.GaugeValue, float64(n), status)
+	}
 }
 
 // newWebhookAttempts makes the counter of attempts at deliveries, with every series at

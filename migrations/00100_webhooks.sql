@@ -72,6 +72,8 @@ CREATE TABLE webhook_deliveries (
 );
 CREATE INDEX webhook_deliveries_subscription_id_idx ON webhook_deliveries (subscription_id, id);
 CREATE INDEX webhook_deliveries_waiting_idx ON webhook_deliveries (next_attempt_at) WHERE status = 'waiting';
+-- How old the oldest is that waits, for metrics.
+CREATE INDEX webhook_deliveries_waiting_since_idx ON webhook_deliveries (created_at) WHERE status = 'waiting';
 -- The pruning's way. What waits is not in it: it stays, however old it is.
 CREATE INDEX webhook_deliveries_ended_idx ON webhook_deliveries (created_at) WHERE status <> 'waiting';
 -- Whether a receiver has done nothing but fail is read from these two.

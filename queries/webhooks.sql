@@ -152,7 +152,9 @@ SELECT count(*) FROM (
 SELECT coalesce(greatest(0, extract(epoch FROM now() - min(d.next_attempt_at))), 0)::float8 AS due_seconds,
   coalesce(extract(epoch FROM now() - min(d.created_at)), 0)::float8 AS oldest_seconds,
   (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'active') AS active,
-  (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'disabled') AS disabled
+  (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'disabled' AND s.end_reason = 'requested') AS disabled,
+  (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'disabled' AND s.end_reason = 'gone') AS gone,
+  (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'disabled' AND s.end_reason = 'failing') AS failing
 FROM webhook_deliveries d WHERE d.status = 'waiting';
 
 -- CountOldWebhookRows returns how many deliveries of before the moment have ended, and

@@ -192,7 +192,9 @@ const getWebhookState = `-- name: GetWebhookState :one
 SELECT coalesce(greatest(0, extract(epoch FROM now() - min(d.next_attempt_at))), 0)::float8 AS due_seconds,
   coalesce(extract(epoch FROM now() - min(d.created_at)), 0)::float8 AS oldest_seconds,
   (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'active') AS active,
-  (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'disabled') AS disabled
+  (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'disabled' AND s.end_reason = 'requested') AS disabled,
+  (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'disabled' AND s.end_reason = 'gone') AS gone,
+  (SELECT count(*) FROM webhook_subscriptions s WHERE s.status = 'disabled' AND s.end_reason = 'failing') AS failing
 FROM webhook_deliveries d WHERE d.status = 'waiting'
 `
 
@@ -201,6 +203,8 @@ type GetWebhookStateRow struct {
 	OldestSeconds float64
 	Active        int64
 	Disabled      int64
+	Gone          int64
+	Failing       int64
 }
 
 // GetWebhookState returns for metrics how long the delivery has been due that is most
@@ -213,6 +217,8 @@ func (q *Queries) GetWebhookState(ctx context.Context) (GetWebhookStateRow, erro
 		&i.OldestSeconds,
 		&i.Active,
 		&i.Disabled,
+		&i.Gone,
+		&i.Failing,
 	)
 	return i, err
 }

@@ -198,7 +198,8 @@ func TestWebhookRequestsAreDoneOnce(t *testing.T) {
 	hook, _ := testdb.WebhookSubscription(t, l.db.App, "https://example.com/", jobs.EventPaymentPosted)
 	l.super(t, `WITH told AS (
 			INSERT INTO webhook_messages (id, type, source, occurred_at, data)
-			SELECT gen_random_uuid(), 'payment.posted', n::text, timestamptz '2026-03-01T00:00:00Z' + n * interval '1 second', '{}'
+			SELECT gen_random_uuid(), 'payment.posted', n::text,
+				timestamptz '2026-03-01 00:00:00Z' + make_interval(secs => n), '{}'
 			FROM generate_series(1, 3) n RETURNING id, occurred_at
 		)
 		INSERT INTO webhook_deliveries (message_id, subscription_id, status, created_at, next_attempt_at)
