@@ -24,7 +24,7 @@ func TestArchiveAfterFailover(t *testing.T) {
 	m := create(t, src, s, backup.Physical)
 	write(t, src.url, "a")
 	first.catchUp(t)
-	first.stop(t) //nolint:errcheck // It was told to end.
+	first.stop(t)
 
 	standby := startStandby(t, src, m, verifyOptions(s).RestoreOptions)
 	write(t, src.url, "b")
@@ -43,12 +43,12 @@ func TestArchiveAfterFailover(t *testing.T) {
 	require.Equal(t, first.pieces[len(first.pieces)-1].To, second.starts[0].LSN)
 	require.Equal(t, 1, second.starts[0].Timeline)
 	require.Equal(t, 2, second.pieces[len(second.pieces)-1].Timeline)
-	second.stop(t) //nolint:errcheck // It was told to end.
+	second.stop(t)
 	third := startArchive(t, standby, s)
 	last := write(t, standby, "d")
 	third.catchUp(t)
 	require.Equal(t, second.pieces[len(second.pieces)-1].To, third.starts[0].LSN)
-	third.stop(t) //nolint:errcheck // It was told to end.
+	third.stop(t)
 
 	o := verifyOptions(s).RestoreOptions
 	require.Equal(t, "a,b,c,d", at(t, o, backup.Point{Latest: true}))
@@ -86,7 +86,7 @@ func TestArchiveOfARestoredServer(t *testing.T) {
 	damage := write(t, src.url, "damage")
 	write(t, src.url, "after")
 	first.catchUp(t)
-	first.stop(t) //nolint:errcheck // It was told to end.
+	first.stop(t)
 
 	o := verifyOptions(s).RestoreOptions
 	restore := func(name string, p backup.Point) string {
@@ -104,7 +104,7 @@ func TestArchiveOfARestoredServer(t *testing.T) {
 	second := startArchive(t, restored, s)
 	second.catchUp(t)
 	require.Empty(t, second.gaps)
-	second.stop(t) //nolint:errcheck // It was told to end.
+	second.stop(t)
 	require.Equal(t, "a,instead", at(t, o, backup.Point{Latest: true}))
 
 	third := startArchive(t, other, s)

@@ -25,7 +25,7 @@ func TestPruneWAL(t *testing.T) {
 	second := create(t, src, s, backup.Physical)
 	write(t, src.url, "c")
 	a.catchUp(t)
-	a.stop(t) //nolint:errcheck // It was told to end.
+	a.stop(t)
 	o := verifyOptions(s).RestoreOptions
 	r := backup.DefaultRetention()
 	now := time.Now()

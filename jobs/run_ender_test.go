@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
@@ -193,4 +194,25 @@ func unfinished(t *testing.T, db *testdb.DB) (n int) {
 		WHERE state NOT IN ('completed', 'cancelled', 'discarded')`).Scan(&n)
 	require.NoError(t, err)
 	return n
+}
+
+// A check that the clock asks for is planned by a job that names no run: for as long as
+// that is there the run is not given up.
+func TestACheckByTheClockIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	p := newProcess(t, db)
+	run := testdb.Run(t, db.App, func(r *queries.InsertRunParams) { r.Kind = queries.RunKindCheckIntegrity })
+	q := queries.New(db.App)
+	_, err := p.inserter.Insert(t.Context(), jobs.CheckIntegrityArgs{RunID: uuid.Nil, Complete: true}, nil)
+	require.NoError(t, err)
+	given, err := q.ListGivenUpRuns(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, given)
+
+	_, err = db.Super.Exec(t.Context(), `UPDATE river.river_job SET state = 'discarded', finalized_at = now()`)
+	require.NoError(t, err)
+	given, err = q.ListGivenUpRuns(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []uuid.UUID{run.ID}, given)
 }

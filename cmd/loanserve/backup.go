@@ -162,6 +162,9 @@ func (b *backupListCommand) Run(ctx context.Context, p *program) error {
 	if err := t.print(p.stdout); err != nil {
 		return err
 	}
+	if len(rows) == 0 { // As where the address has a typing error.
+		fmt.Fprintf(p.stderr, "%s holds no backup\n", s.URL())
+	}
 	return printWAL(p.stdout, wal)
 }
 

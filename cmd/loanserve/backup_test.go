@@ -115,6 +115,9 @@ func TestBackupThatIsNotWhatItShouldBe(t *testing.T) {
 	got := runWith(t.Context(), env, "backup", "verify", "--latest")
 	require.Equal(t, exitFailure, got.code)
 	require.Contains(t, got.stderr, "holds no backup")
+	got = runWith(t.Context(), env, "backup", "list")
+	require.Equal(t, exitOK, got.code)
+	require.Contains(t, got.stderr, "holds no backup")
 
 	got = runWith(t.Context(), env, "backup", "create", "--kind", "logical", "--json")
 	require.Equal(t, exitOK, got.code, got.stderr)

@@ -118,6 +118,19 @@ func TestMistakesAreUsageErrors(t *testing.T) {
 	}
 }
 
+// What is wrong with a value says nothing of a flag that is merely not given.
+func TestMistakesBlameNoOtherFlag(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"queue", "retry", "99999999999999999999"}, {"restore", "--to-time", "yesterday", "--into", "/d"},
+	} {
+		got := runWith(t.Context(), environment{}, args...)
+		require.Equal(t, exitUsage, got.code)
+		require.NotContains(t, got.stderr, "DATABASE_URL")
+		require.NotContains(t, got.stderr, "LOANSERVE_BACKUP_URL")
+	}
+}
+
 func TestHelpNamesTheVariables(t *testing.T) {
 	t.Parallel()
 

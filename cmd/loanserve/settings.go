@@ -54,7 +54,8 @@ func variables(v *kong.Value) string {
 // of kong's own message, which names the flags.
 func missing(err error) string {
 	parse, ok := errors.AsType[*kong.ParseError](err)
-	if !ok || parse.Context == nil || parse.Context.Selected() == nil {
+	if !ok || parse.Context == nil || parse.Context.Selected() == nil ||
+		!strings.HasPrefix(parse.Error(), "missing flags") { // Whatever else is wrong is not of those flags.
 		return ""
 	}
 	for _, flag := range parse.Context.Flags() {

@@ -3,7 +3,6 @@ package alerts_test
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -78,12 +77,10 @@ VALUES ('{}', 'watch_loans', 2, 2, 'alarm', 'discarded', now()) RETURNING id`).S
 	a := l.fires("LoanServeJobsDiscarded")
 	require.Equal(t, "Jobs were given up: watch_loans", a.Annotations["summary"])
 
-	for _, block := range sqlBlock.FindAllStringSubmatch(readFile(t, "docs/runbook.md"), -1) {
-		if strings.HasPrefix(block[1], "UPDATE river.river_job") {
-			_, err := l.db.App.Exec(t.Context(), strings.ReplaceAll(block[1], "4711", fmt.Sprint(id)))
-			require.NoError(t, err)
-		}
-	}
+	const remedy = "\nloanserve queue retry 4711\n"
+	require.Contains(t, readFile(t, "docs/runbook.md"), remedy)
+	out, err := l.command(t.Context(), "queue", "retry", fmt.Sprint(id)).CombinedOutput()
+	require.NoError(t, err, "%s", out)
 	l.resolves("LoanServeJobsDiscarded")
 	var state string
 	done := func() bool {
