@@ -263,6 +263,7 @@ func TestEnumerationsAreTheDatabases(t *testing.T) {
 		{"EscrowReturn", "status", "escrow_return_status"},
 		{"EscrowStatement", "kind", "escrow_analysis_kind"},
 		{"Disclosure", "kind", "escrow_analysis_kind"},
+		{"WebhookDelivery", "status", "webhook_delivery_status"},
 	} {
 		var enum []string
 		for _, v := range schemas[place.schema].Properties[place.property].Enum {

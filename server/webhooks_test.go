@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -276,4 +277,32 @@ func TestWebhookRequestsSideBySide(t *testing.T) {
 	all.Wait()
 	require.EqualValues(t, 1, done.Load())
 	require.Equal(t, 2, l.count(t, `SELECT count(*) FROM webhook_secrets`))
+}
+
+// What the contract lets somebody subscribe to is what jobs tell of, and docs/webhooks.md
+// says of each what it holds.
+func TestEventTypesAreThoseOfJobs(t *testing.T) {
+	t.Parallel()
+	api := setupLive(t).API().OpenAPI()
+	docs, err := os.ReadFile("../docs/webhooks.md")
+	require.NoError(t, err)
+	for _, schema := range []string{"NewWebhookSubscription", "WebhookSubscriptionChange"} {
+		var enum []string
+		for _, v := range api.Components.Schemas.Map()[schema].Properties["event_types"].Items.Enum {
+			enum = append(enum, v.(string))
+		}
+		require.Equal(t, jobs.EventTypes(), enum, schema)
+	}
+	var listed []string
+	for _, p := range api.Paths["/v1/webhook-messages"].Get.Parameters {
+		if p.Name == "type" {
+			for _, v := range p.Schema.Enum {
+				listed = append(listed, v.(string))
+			}
+		}
+	}
+	require.Equal(t, append(jobs.EventTypes(), jobs.EventTest), listed)
+	for _, kind := range listed {
+		require.Contains(t, string(docs), "\n| `"+kind+"` |")
+	}
 }
