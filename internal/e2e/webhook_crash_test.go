@@ -73,7 +73,8 @@ func testWebhookCrash(t *testing.T, p *program) {
 	p.start("work", "--webhook-allow", inside)
 	done := func() bool { return p.waiting() == 0 && p.undelivered() == 0 && p.unfinishedJobs() == 0 }
 	require.Eventually(t, done, patience, 50*time.Millisecond, "every payment is told, and every job done")
-	require.Equal(t, payments, p.count(`SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered' AND attempts = 1`))
+	const delivered = `SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered' AND attempts = 1`
+	require.Equal(t, payments, p.count(delivered))
 	require.Equal(t, payments, p.posted())
 
 	byID, byPayment := map[string]receiver.Message{}, map[any]string{}
