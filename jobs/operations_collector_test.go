@@ -172,7 +172,7 @@ INSERT INTO river.river_queue (name, created_at, updated_at, paused_at)
 VALUES ('escrow', now(), now(), now()), ('cycle', now(), now(), NULL)`)
 	require.NoError(t, err)
 	paused := samples(t, jobs.NewQueueCollector(db.App, slog.New(slog.DiscardHandler)), "loanserve_queue_paused")
-	require.Len(t, paused, 11)
+	require.Len(t, paused, 12)
 	require.Contains(t, paused, `loanserve_queue_paused{queue="escrow"} 1`)
 	require.Contains(t, paused, `loanserve_queue_paused{queue="cycle"} 0`)
 }

@@ -92,7 +92,7 @@ func analysisEvent(a *analysis) webhookEvent {
 			AnalysisID      uuid.UUID      `json:"analysis_id"`
 			LoanID          int64          `json:"loan_id"`
 			Kind            string         `json:"kind"`
-			StartOn         mortgage.Date  `json:"start_on"`
+			StartOn         mortgage.Date  `json:"start_on,omitzero"` // of a payoff there is none
 			SurplusCents    mortgage.Cents `json:"surplus_cents"`
 			ShortageCents   mortgage.Cents `json:"shortage_cents"`
 			DeficiencyCents mortgage.Cents `json:"deficiency_cents"`
