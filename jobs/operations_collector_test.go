@@ -162,6 +162,7 @@ func TestCollectorsWithoutDatabase(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	require.Equal(t, []string{"loanserve_waiting_scrape_success 0"}, samples(t, jobs.NewWaitingCollector(pool, log)))
 	require.Equal(t, []string{"loanserve_activity_scrape_success 0"}, samples(t, jobs.NewActivityCollector(pool, log)))
+	require.Equal(t, []string{"loanserve_webhook_scrape_success 0"}, samples(t, jobs.NewWebhookCollector(pool, log)))
 }
 
 func TestPausedQueues(t *testing.T) {

@@ -115,7 +115,8 @@ func TestPruneWebhookMessagesPassesOverWhatIsHeld(t *testing.T) {
 		JOIN webhook_messages m ON m.id = d.message_id WHERE d.status = 'waiting'`))
 }
 
-// The batches go by an index, however large the tables are, and whatever stays.
+// The batches go by an index, however large the tables are, and whatever stays; and so
+// do the metrics, however much waits.
 func TestPruneWebhookMessagesUsesIndexes(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
@@ -123,12 +124,16 @@ func TestPruneWebhookMessagesUsesIndexes(t *testing.T) {
 	for days := range 40 {
 		messages(t, db, 500, 20+days, "delivered", to)
 	}
+	messages(t, db, 5_000, 10, "waiting", to)
 	_, err := db.Super.Exec(t.Context(), `ANALYZE webhook_messages, webhook_deliveries`)
 	require.NoError(t, err)
 	for sql, index := range map[string]string{
 		`SELECT d.id FROM webhook_deliveries d
 			WHERE d.status <> 'waiting' AND d.created_at >= '-infinity' AND d.created_at < now() - interval '30 days'
 			ORDER BY d.created_at LIMIT 500 FOR UPDATE SKIP LOCKED`: "webhook_deliveries_ended_idx",
+		`SELECT min(next_attempt_at) FROM webhook_deliveries WHERE status = 'waiting'`: "webhook_deliveries_waiting_idx",
+		`SELECT extract(epoch FROM now() - min(next_attempt_at)), extract(epoch FROM now() - min(created_at))
+			FROM webhook_deliveries WHERE status = 'waiting'`: "webhook_deliveries_waiting_since_idx",
 		`SELECT m.id FROM webhook_messages m
 			WHERE m.occurred_at >= '-infinity' AND m.occurred_at < now() - interval '30 days'
 			AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.message_id = m.id OFFSET 0)
