@@ -23,6 +23,7 @@ const (
 func purgeKinds() []queries.RunKind {
 	return []queries.RunKind{
 		queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts, queries.RunKindPruneHistory,
+		queries.RunKindPruneWebhookMessages,
 	}
 }
 

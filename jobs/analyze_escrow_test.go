@@ -290,9 +290,12 @@ func TestPayoffAnalysis(t *testing.T) {
 	_, err := tx.Exec(t.Context(), `
 UPDATE loans SET status = 'paid_off', principal_cents = 0, paid_off_on = '2027-01-20' WHERE id = $1`, loan.ID)
 	require.NoError(t, err)
+	testdb.WebhookSubscription(t, tx, "https://example.com/", jobs.EventEscrowAnalysisCompleted)
 	got := analyze(t, tx, testdb.AnalysisWish(t, tx, loan, func(p *queries.InsertEscrowAnalysisParams) {
 		p.Kind, p.AsOfOn = queries.EscrowAnalysisKindPayoff, testdb.Date("2027-01-20")
 	}).ID)
+	require.Equal(t, 1, rowsIn(t, tx, `SELECT count(*) FROM webhook_messages
+		WHERE data->>'kind' = 'payoff' AND data->>'surplus_cents' = '168000' AND NOT data ? 'start_on'`))
 	require.Equal(t, queries.EscrowAnalysisStatusFinished, got.Status, got.Refusal)
 	require.EqualValues(t, 1_680_00, *got.SurplusCents)
 	require.Zero(t, got.RefundCents, "the payoff refunds it")

@@ -180,8 +180,13 @@ func markFailure(ctx context.Context, db DB, m *Metrics, row queries.Backup, why
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queueReadTimeout)
 	defer cancel()
 	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		return queries.New(tx).MarkBackupFailure(ctx, queries.MarkBackupFailureParams{
+		q := queries.New(tx)
+		row, err := q.MarkBackupFailure(ctx, queries.MarkBackupFailureParams{
 			ID: row.ID, FailedStage: stage, Failure: why.Error(), Final: final,
 		})
+		if err != nil || row.Status != queries.BackupStatusFailed {
+			return err
+		}
+		return announce(ctx, q, backupEvent(EventBackupFailed, &row))
 	})
 }

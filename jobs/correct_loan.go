@@ -36,10 +36,12 @@ func (l *loanInHand) postBehind(ctx context.Context, q *queries.Queries, w *writ
 		return err
 	}
 	for _, wish := range wishes {
-		if _, ok := ends[wish.id]; !ok {
+		end, ok := ends[wish.id]
+		if !ok {
 			return broken(fmt.Errorf("payment %s is not in the books it was added to", wish.id))
 		}
 		w.outcome.posted++
+		w.events = append(w.events, postedEvent(l.id, wish, end.first))
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type analysisWriting struct {
 	ledger   *writing
 	changed  map[int64]mortgage.Changes // what the loans' terms will be
 	owed     []uuid.UUID                // analyses that owe a statement
+	events   []webhookEvent
 }
 
 func newAnalysisWriting(z *analyzing) *analysisWriting {
@@ -33,6 +34,9 @@ func newAnalysisWriting(z *analyzing) *analysisWriting {
 func (w *analysisWriting) enter(ctx context.Context, q *queries.Queries, a *analysis) error {
 	if err := w.record(a); err != nil {
 		return err
+	}
+	if !a.dryRun {
+		w.events = append(w.events, analysisEvent(a))
 	}
 	if a.dryRun || a.kind == mortgage.EscrowPayoff { // No payment comes any more, and no year.
 		return nil
@@ -161,6 +165,9 @@ func (w *analysisWriting) write(ctx context.Context, q *queries.Queries) error {
 	}
 	if made != int64(len(w.made.ID)) {
 		return broken(fmt.Errorf("%d of %d analyses were written", made, len(w.made.ID)))
+	}
+	if err := announce(ctx, q, w.events...); err != nil {
+		return err
 	}
 	if len(w.ledger.params.LoanID) > 0 {
 		if err := w.ledger.write(ctx, q); err != nil {

@@ -119,7 +119,8 @@ func kindsOfLoans() []string {
 	return kinds
 }
 
-// storeFindings stores what was found, or that it is still found.
+// storeFindings stores what was found, or that it is still found, and tells of what is
+// new.
 func storeFindings(ctx context.Context, q *queries.Queries, all []found) error {
 	if len(all) == 0 {
 		return nil
@@ -135,10 +136,17 @@ func storeFindings(ctx context.Context, q *queries.Queries, all []found) error {
 		p.LoanID, p.Subject = append(p.LoanID, f.loanID), append(p.Subject, f.subject)
 		p.Details, p.SuggestedAction = append(p.Details, string(details)), append(p.SuggestedAction, k.action)
 	}
-	if err := q.InsertIntegrityFindings(ctx, p); err != nil {
+	rows, err := q.InsertIntegrityFindings(ctx, p)
+	if err != nil {
 		return fmt.Errorf("insert findings: %w", err)
 	}
-	return nil
+	var events []webhookEvent
+	for i := range rows {
+		if rows[i].IsNew {
+			events = append(events, findingEvent(&rows[i]))
+		}
+	}
+	return announce(ctx, q, events...)
 }
 
 // snapshot is how checks read: one state of the whole database, on which work that goes

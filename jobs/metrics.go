@@ -34,10 +34,11 @@ func kinds() map[string]string {
 		CloseDayChunkArgs{}.Kind():    QueueCycle,
 		ScheduleDayCloseArgs{}.Kind(): QueueCycle,
 
-		CleanUpSessionsArgs{}.Kind():    QueueHousekeeping,
-		PruneLoginAttemptsArgs{}.Kind(): QueueHousekeeping,
-		CheckSchemaArgs{}.Kind():        QueueSchema,
-		PruneHistoryArgs{}.Kind():       QueueHousekeeping,
+		CleanUpSessionsArgs{}.Kind():      QueueHousekeeping,
+		PruneLoginAttemptsArgs{}.Kind():   QueueHousekeeping,
+		PruneWebhookMessagesArgs{}.Kind(): QueueHousekeeping,
+		CheckSchemaArgs{}.Kind():          QueueSchema,
+		PruneHistoryArgs{}.Kind():         QueueHousekeeping,
 
 		DisburseEscrowArgs{}.Kind():      QueueCycle,
 		DisburseEscrowChunkArgs{}.Kind(): QueueCycle,
@@ -56,6 +57,7 @@ func kinds() map[string]string {
 		BackUpDatabaseArgs{}.Kind():      QueueOps,
 		VerifyBackupArgs{}.Kind():        QueueOps,
 		PruneBackupsArgs{}.Kind():        QueueOps,
+		DeliverWebhookArgs{}.Kind():      QueueWebhooks,
 	}
 }
 
@@ -78,6 +80,7 @@ type Metrics struct {
 
 	backupFailures *prometheus.CounterVec
 	wal            walMetrics
+	webhooks       *prometheus.CounterVec
 }
 
 // NewMetrics registers the job metrics.
@@ -122,6 +125,7 @@ func NewMetrics(reg prometheus.Registerer, log *slog.Logger) *Metrics {
 	}
 	m.purges, m.watch = newPurgeMetrics(reg), newWatchMetrics(reg)
 	m.backupFailures, m.wal = newBackupFailures(reg), newWALMetrics(reg)
+	m.webhooks = newWebhookAttempts(reg)
 	reg.MustRegister(m.inserted, m.attempts, m.run, m.wait, m.payments, m.closed, m.rescued, m.analyzed)
 	m.create()
 	return m

@@ -112,6 +112,7 @@ func TestActivityCollector(t *testing.T) {
 		`loanserve_purge_finished_timestamp_seconds{kind="clean_up_sessions"} 0`,
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_history"} 0`,
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_login_attempts"} 0`,
+		`loanserve_purge_finished_timestamp_seconds{kind="prune_webhook_messages"} 0`,
 	}, scrape("loanserve_purge_finished_timestamp_seconds"))
 	const through = "loanserve_day_close_through_timestamp_seconds"
 	require.Equal(t, []string{through + " 0"}, scrape(through))
@@ -148,6 +149,7 @@ UPDATE runs SET status = $2::run_status, created_at = 'epoch', started_at = 'epo
 		`loanserve_purge_finished_timestamp_seconds{kind="clean_up_sessions"} 30`,
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_history"} 0`,
 		`loanserve_purge_finished_timestamp_seconds{kind="prune_login_attempts"} 0`,
+		`loanserve_purge_finished_timestamp_seconds{kind="prune_webhook_messages"} 0`,
 		`loanserve_sessions 4`,
 	}, scrape())
 }
@@ -160,6 +162,7 @@ func TestCollectorsWithoutDatabase(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	require.Equal(t, []string{"loanserve_waiting_scrape_success 0"}, samples(t, jobs.NewWaitingCollector(pool, log)))
 	require.Equal(t, []string{"loanserve_activity_scrape_success 0"}, samples(t, jobs.NewActivityCollector(pool, log)))
+	require.Equal(t, []string{"loanserve_webhook_scrape_success 0"}, samples(t, jobs.NewWebhookCollector(pool, log)))
 }
 
 func TestPausedQueues(t *testing.T) {
@@ -170,7 +173,7 @@ INSERT INTO river.river_queue (name, created_at, updated_at, paused_at)
 VALUES ('escrow', now(), now(), now()), ('cycle', now(), now(), NULL)`)
 	require.NoError(t, err)
 	paused := samples(t, jobs.NewQueueCollector(db.App, slog.New(slog.DiscardHandler)), "loanserve_queue_paused")
-	require.Len(t, paused, 11)
+	require.Len(t, paused, 12)
 	require.Contains(t, paused, `loanserve_queue_paused{queue="escrow"} 1`)
 	require.Contains(t, paused, `loanserve_queue_paused{queue="cycle"} 0`)
 }

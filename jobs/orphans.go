@@ -30,6 +30,7 @@ func orphanKinds() []string {
 		MakeEscrowStatementArgs{}.Kind(),
 		ScheduleBackupsArgs{}.Kind(), BackUpDatabaseArgs{}.Kind(), VerifyBackupArgs{}.Kind(), PruneBackupsArgs{}.Kind(),
 		CheckIntegrityArgs{}.Kind(), CheckIntegrityChunkArgs{}.Kind(), WatchLoansArgs{}.Kind(),
+		DeliverWebhookArgs{}.Kind(), PruneWebhookMessagesArgs{}.Kind(),
 	}
 }
 

@@ -75,7 +75,7 @@ func (l *loanInHand) postAll(
 	wishes := wishesOf(rows)
 	if l.row.Status == queries.LoanStatusArchived {
 		for _, wish := range wishes {
-			w.reject(wish, reasonLoanArchived)
+			w.reject(l.id, wish, reasonLoanArchived)
 		}
 		return nil
 	}
@@ -88,7 +88,7 @@ func (l *loanInHand) postAll(
 	}
 	for _, r := range results {
 		if r.reason != "" {
-			w.reject(r.wish, r.reason)
+			w.reject(l.id, r.wish, r.reason)
 			continue
 		}
 		var own span // What time brought on the way is not the payment's.
@@ -98,7 +98,7 @@ func (l *loanInHand) postAll(
 				own = own.with(l.seq)
 			}
 		}
-		w.post(r.wish, splitOf(r.entries, r.wish.receipt.Ref), own.first, own.last)
+		w.post(l.id, r.wish, splitOf(r.entries, r.wish.receipt.Ref), own.first, own.last)
 	}
 	w.keep(l)
 	return nil

@@ -16,6 +16,7 @@ type writing struct {
 	at      time.Time
 	params  queries.PostPaymentsParams
 	outcome postOutcome
+	events  []webhookEvent
 }
 
 func newWriting(at time.Time) *writing {
@@ -55,14 +56,16 @@ func (w *writing) add(l *loanInHand, c mortgage.Correction, causedBy string) {
 	p.TxHash = append(p.TxHash, seal[:])
 }
 
-func (w *writing) post(wish wish, split mortgage.Postings, first, last int32) {
+func (w *writing) post(loan int64, wish wish, split mortgage.Postings, first, last int32) {
 	w.end(wish.id, queries.PaymentStatusPosted, "", split, first, last)
 	w.outcome.posted++
+	w.events = append(w.events, postedEvent(loan, wish, first))
 }
 
-func (w *writing) reject(wish wish, reason string) {
+func (w *writing) reject(loan int64, wish wish, reason string) {
 	w.end(wish.id, queries.PaymentStatusRejected, reason, mortgage.Postings{}, 0, 0)
 	w.outcome.rejected++
+	w.events = append(w.events, rejectedEvent(loan, wish, reason))
 }
 
 // end records what became of a payment. What a posting takes from an account
@@ -111,17 +114,20 @@ func (w *writing) keep(l *loanInHand) {
 	p.LoanLastHash = append(p.LoanLastHash, l.head[:])
 }
 
-// write writes all that was gathered.
+// write writes all that was gathered, and tells of it whoever wants to be told.
 func (w *writing) write(ctx context.Context, q *queries.Queries) error {
 	if err := AllowRows(ctx, q, max(len(w.params.LoanID), len(w.params.PaymentID))); err != nil {
 		return err
 	}
-	changed, err := q.PostPayments(ctx, w.params)
+	row, err := q.PostPayments(ctx, w.params)
 	if err != nil {
 		return fmt.Errorf("write postings: %w", err)
 	}
-	if changed != int64(len(w.params.PaymentID)) {
-		return broken(fmt.Errorf("%d of %d payments were changed", changed, len(w.params.PaymentID)))
+	if row.Changed != int64(len(w.params.PaymentID)) {
+		return broken(fmt.Errorf("%d of %d payments were changed", row.Changed, len(w.params.PaymentID)))
 	}
-	return nil
+	if !row.Wanted {
+		return nil
+	}
+	return announce(ctx, q, w.events...)
 }

@@ -54,10 +54,13 @@ type Housekeeping struct {
 	// HistoryRetention is how long what rows were before stays: a month goes when all
 	// of it is older. It is not shorter than MinHistoryRetention.
 	HistoryRetention time.Duration
+	// WebhookRetention is how long messages of webhooks stay. It is not shorter than
+	// MinWebhookRetention.
+	WebhookRetention time.Duration
 }
 
-// periodic is what is purged by the clock: sessions every hour, attempts and
-// history every day, and all when a worker begins to lead, so that what was missed is made up.
+// periodic is what is purged by the clock: sessions every hour, attempts,
+// history and webhooks every day, and all when a worker begins to lead, so that what was missed is made up.
 // Uniqueness by period keeps that from being more often.
 func (h Housekeeping) periodic() []*river.PeriodicJob {
 	every := func(period time.Duration, args river.JobArgs) *river.PeriodicJob {
@@ -69,6 +72,7 @@ func (h Housekeeping) periodic() []*river.PeriodicJob {
 		every(cleanUpEvery, CleanUpSessionsArgs{RunID: uuid.Nil, AgeSeconds: int32(h.SessionGrace.Seconds())}),
 		every(pruneEvery, PruneLoginAttemptsArgs{RunID: uuid.Nil, AgeSeconds: int32(h.AttemptRetention.Seconds())}),
 		every(pruneEvery, PruneHistoryArgs{RunID: uuid.Nil, AgeSeconds: int32(h.HistoryRetention.Seconds())}),
+		every(pruneEvery, PruneWebhookMessagesArgs{RunID: uuid.Nil, AgeSeconds: int32(h.WebhookRetention.Seconds())}),
 	}
 }
 

@@ -23,12 +23,12 @@ func newPurgeMetrics(reg prometheus.Registerer) purgeMetrics {
 	m := purgeMetrics{
 		deleted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "loanserve_purge_deleted_rows_total",
-			Help: "Ended sessions and old login attempts that were deleted.",
+			Help: "Rows that were deleted: ended sessions, old login attempts, history, messages and deliveries of webhooks.",
 		}, byKind),
 		remaining: gauge("loanserve_purge_remaining_rows", "Rows that the last run found and did not delete."),
 		oldest: gauge("loanserve_purge_oldest_timestamp_seconds",
 			"Of the oldest row that the last run left: when the session expires, the attempt was made, "+
-				"or the month of history began; 0 for none."),
+				"the month of history began, or what the message tells of happened; 0 for none."),
 		took: gauge("loanserve_purge_last_run_seconds", "How long the last run took, from its first job to its last."),
 	}
 	reg.MustRegister(m.deleted, m.remaining, m.oldest, m.took)

@@ -229,17 +229,17 @@ func TestHousekeepingByTheClock(t *testing.T) {
 	for range 3 {
 		worker := p.startWith(t, db, &jobs.Housekeeping{
 			SessionGrace: jobs.DefaultSessionGrace, AttemptRetention: jobs.DefaultAttemptRetention,
-			HistoryRetention: jobs.DefaultHistoryRetention,
+			HistoryRetention: jobs.DefaultHistoryRetention, WebhookRetention: jobs.DefaultWebhookRetention,
 		})
 		require.Eventually(t, func() bool {
 			var n int
 			err := db.App.QueryRow(context.Background(), `SELECT count(*) FROM runs WHERE status = 'finished'`).Scan(&n)
-			return err == nil && n >= 3
+			return err == nil && n >= 4
 		}, patience, 10*time.Millisecond)
 		require.NoError(t, worker.Stop(t.Context()))
 	}
 	// An hour and a day may have ended in between.
-	require.LessOrEqual(t, count(t, db, `SELECT count(*) FROM runs`), int64(6))
+	require.LessOrEqual(t, count(t, db, `SELECT count(*) FROM runs`), int64(8))
 	require.EqualValues(t, 50, count(t, db, `SELECT count(*) FROM sessions`))
 	require.Zero(t, count(t, db, `SELECT count(*) FROM login_attempts`))
 	require.Zero(t, count(t, db, `SELECT count(*) FROM runs
@@ -270,7 +270,7 @@ func TestPurgeGivesUp(t *testing.T) {
 func TestPurgeJobsAreUniqueByTheClock(t *testing.T) {
 	t.Parallel()
 	for _, args := range []interface{ InsertOpts() river.InsertOpts }{
-		jobs.CleanUpSessionsArgs{}, jobs.PruneLoginAttemptsArgs{}, jobs.PruneHistoryArgs{},
+		jobs.CleanUpSessionsArgs{}, jobs.PruneLoginAttemptsArgs{}, jobs.PruneHistoryArgs{}, jobs.PruneWebhookMessagesArgs{},
 	} {
 		opts := args.InsertOpts()
 		require.Equal(t, jobs.QueueHousekeeping, opts.Queue)
@@ -279,6 +279,7 @@ func TestPurgeJobsAreUniqueByTheClock(t *testing.T) {
 	named := uuid.New()
 	require.Zero(t, jobs.CleanUpSessionsArgs{RunID: named}.InsertOpts().UniqueOpts.ByPeriod)
 	require.Zero(t, jobs.PruneLoginAttemptsArgs{RunID: named}.InsertOpts().UniqueOpts.ByPeriod)
+	require.Zero(t, jobs.PruneWebhookMessagesArgs{RunID: named}.InsertOpts().UniqueOpts.ByPeriod)
 }
 
 // The batches go by an index, however large the table is.

@@ -121,6 +121,7 @@ func correctFor(
 ) error {
 	loan := newLoanInHand(&row.Loan)
 	if row.Reverses == nil {
+		w.events = append(w.events, reversedEvent(row))
 		return loan.withdraw(ctx, q, w, row.PaymentID, fees, row.RequestedBy)
 	}
 	return loan.postBehind(ctx, q, w, []wish{{

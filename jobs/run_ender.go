@@ -91,7 +91,8 @@ func (e *ender) endChunk(ctx context.Context, run uuid.UUID, firstLoan int64) er
 	case queries.RunKindAnalyzeEscrow:
 		e.metrics.countAnalyzed(0, 0, outcome.failed)
 	case queries.RunKindDisburseEscrow, queries.RunKindCheckIntegrity, queries.RunKindCheckSchema,
-		queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts, queries.RunKindPruneHistory:
+		queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts, queries.RunKindPruneHistory,
+		queries.RunKindPruneWebhookMessages:
 		// What was paid is counted from the tables, and the others have no chunks.
 	}
 	e.log.ErrorContext(ctx, "ended a part of a run that was given up", slog.String("run_id", run.String()),
@@ -149,7 +150,7 @@ func leftOf(
 		})
 		return loans, "check it", err
 	case queries.RunKindCloseDay, queries.RunKindCleanUpSessions, queries.RunKindPruneLoginAttempts,
-		queries.RunKindPruneHistory, queries.RunKindCheckSchema:
+		queries.RunKindPruneHistory, queries.RunKindPruneWebhookMessages, queries.RunKindCheckSchema:
 	}
 	loans, err = q.ListLoansToClose(ctx, queries.ListLoansToCloseParams{
 		FirstLoanID: firstLoan, LastLoanID: chunk.LastLoanID, AsOfOn: chunk.AsOfOn,

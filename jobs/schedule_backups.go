@@ -91,8 +91,16 @@ func (w *ScheduleBackups) Work(ctx context.Context, job *river.Job[ScheduleBacku
 // endLost says of backups that nobody is going to make any more that they failed.
 func (w *ScheduleBackups) endLost(ctx context.Context, at time.Time) error {
 	return pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) error {
-		err := queries.New(tx).MarkLostBackupsFailed(ctx, at.Add(-lostAfter), BackUpDatabaseArgs{}.Kind())
-		return wrap("end backups that were lost", err)
+		q := queries.New(tx)
+		rows, err := q.MarkLostBackupsFailed(ctx, at.Add(-lostAfter), BackUpDatabaseArgs{}.Kind())
+		if err != nil {
+			return fmt.Errorf("end backups that were lost: %w", err)
+		}
+		var events []webhookEvent
+		for i := range rows {
+			events = append(events, backupEvent(EventBackupFailed, &rows[i]))
+		}
+		return announce(ctx, q, events...)
 	})
 }
 

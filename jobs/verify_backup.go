@@ -83,12 +83,19 @@ func (w *VerifyBackup) record(ctx context.Context, id uuid.UUID, v *backup.Verif
 		return fmt.Errorf("write findings: %w", err)
 	}
 	return pgx.BeginFunc(ctx, w.DB, func(tx pgx.Tx) error {
-		err := queries.New(tx).MarkBackupVerified(ctx, queries.MarkBackupVerifiedParams{
+		q := queries.New(tx)
+		row, err := q.MarkBackupVerified(ctx, queries.MarkBackupVerifiedParams{
 			ID: id, Verified: v.Verified, VerifiedAt: v.FinishedAt, Findings: findings,
 			RestoreMs: int64(v.RestoreSeconds * millis),
 		})
-		if err != nil {
+		switch {
+		case errors.Is(err, pgx.ErrNoRows): // It was pruned meanwhile.
+		case err != nil:
 			return fmt.Errorf("record verification: %w", err)
+		default:
+			if err := announce(ctx, q, verifiedEvent(&row)); err != nil {
+				return err
+			}
 		}
 		_, err = w.Jobs.InsertTx(ctx, tx, PruneBackupsArgs{}, nil)
 		return err

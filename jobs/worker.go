@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,6 +58,9 @@ type Config struct {
 	Servicer statement.Servicer
 	// Backups says where and when backups are made; nil leaves them to others.
 	Backups *Backups
+	// WebhookNetworks are networks that are not public and that webhooks may be sent to.
+	WebhookNetworks []netip.Prefix
+
 	Metrics *Metrics
 	Log     *slog.Logger
 }
@@ -76,6 +80,7 @@ func (c *Config) queues() map[string]river.QueueConfig {
 		QueueIntegrity: {MaxWorkers: integrityWorkers},
 		QueueAlarm:     {MaxWorkers: alarmWorkers},
 		QueueSchema:    {MaxWorkers: schemaWorkers},
+		QueueWebhooks:  {MaxWorkers: webhookWorkers},
 	}
 	if c.Servicer.Name != "" {
 		queues[QueueStatements] = river.QueueConfig{MaxWorkers: statementWorkers}

@@ -214,7 +214,7 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 	jobs.NewMetrics(registry, slog.New(slog.DiscardHandler))
 	registry.MustRegister(jobs.NewQueueCollector(db.App, slog.New(slog.DiscardHandler)))
 
-	const kinds = 27
+	const kinds = 29
 	for name, series := range map[string]int{
 		"loanserve_jobs_inserted_total":          kinds,
 		"loanserve_job_attempts_total":           4 * kinds,
@@ -225,8 +225,9 @@ func TestMetricsExistBeforeTheFirstJob(t *testing.T) {
 		"loanserve_loans_closed_total":           3,
 		"loanserve_escrow_analyses_total":        3,
 		"loanserve_queue_jobs":                   5 * kinds,
-		"loanserve_queue_oldest_job_age_seconds": 11,
-		"loanserve_purge_deleted_rows_total":     3,
+		"loanserve_queue_oldest_job_age_seconds": 12,
+		"loanserve_webhook_attempts_total":       3,
+		"loanserve_purge_deleted_rows_total":     4,
 		"loanserve_backup_failures_total":        2 * (len(backup.Stages()) + 1),
 		"loanserve_queue_scrape_success":         1,
 	} {

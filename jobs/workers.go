@@ -6,6 +6,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+
+	"loanserve/internal/webhook"
 )
 
 // knownWorkers is who works each kind of job.
@@ -29,10 +31,15 @@ func newWorkers(pool *pgxpool.Pool, c *Config) *knownWorkers {
 	k.addEscrow(pool, c)
 	k.addChecks(pool, c)
 	k.addBackups(pool, c)
+	delivering := &DeliverWebhook{
+		DB: pool, Jobs: nil, Client: webhook.NewClient(c.WebhookNetworks), Metrics: c.Metrics,
+	}
+	register(k, delivering, &delivering.Jobs)
 	register(k, &CleanUpSessions{DB: pool, Metrics: c.Metrics})
 	register(k, &PruneLoginAttempts{DB: pool, Metrics: c.Metrics})
 	register(k, &CheckSchema{DB: pool, Checker: c.schemaChecker(pool)})
 	register(k, &PruneHistory{DB: pool, Metrics: c.Metrics})
+	register(k, &PruneWebhookMessages{DB: pool, Metrics: c.Metrics})
 	return k
 }
 

@@ -17,7 +17,7 @@ WITH servicing AS (
   WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
     AND relname NOT IN ('schema_migrations', 'schema_requirements', 'api_tokens', 'users', 'roles', 'user_roles',
       'user_ip_allowlist', 'sessions', 'password_resets', 'login_attempts', 'login_attempt_counts', 'auth_events',
-      'history', 'undeletes')
+      'history', 'undeletes', 'webhook_secrets', 'webhook_messages', 'webhook_deliveries')
 )`
 
 // check is a rule of the schema: a query over the catalog that names every
@@ -305,7 +305,7 @@ WHERE NOT (guard = 'keep_updated_rows' AND name IN ('runs', 'run_chunks', 'run_p
 	"the application removes only what is a user's own": {
 		query: `
 WITH allowed (name) AS (VALUES ('users'), ('user_roles'), ('user_ip_allowlist'), ('sessions'), ('password_resets'),
-  ('login_attempts'))
+  ('login_attempts'), ('webhook_secrets'), ('webhook_messages'), ('webhook_deliveries'))
 SELECT format('%s has %s on %s', role, privilege, c.oid::regclass)
 FROM pg_class c, unnest(ARRAY['loanserve_app', 'loanserve_readonly', 'loanserve_backup']) role,
   unnest(ARRAY['DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES']) privilege
@@ -377,7 +377,12 @@ WITH allowed (name, columns) AS (VALUES
   ('integrity_findings', ARRAY['severity', 'details', 'suggested_action', 'last_seen_at', 'resolved_at']),
   ('integrity_anchors', ARRAY['state_hash', 'seen_at']),
   ('backups', ARRAY['status', 'store_name', 'size_bytes', 'started_at', 'stored_at', 'verified_at', 'restore_ms',
-    'findings', 'failed_stage', 'failure'])
+    'findings', 'failed_stage', 'failure']),
+  ('webhook_subscriptions', ARRAY['url', 'event_types', 'description', 'status', 'updated_at', 'ended_at',
+    'end_reason']),
+  ('webhook_secrets', ARRAY['expires_at']),
+  ('webhook_deliveries', ARRAY['status', 'round', 'attempts', 'next_attempt_at', 'first_failed_at', 'attempted_at',
+    'delivered_at', 'last_status_code', 'last_error'])
 )
 SELECT format('%s may change %s.%s', role, relname, attname)
 FROM unnest(ARRAY['loanserve_app', 'loanserve_readonly', 'loanserve_backup']) role, pg_attribute
@@ -430,6 +435,7 @@ WHERE relnamespace IN ('public'::regnamespace, 'river'::regnamespace) AND CASE
 SELECT format('%s.%s: %s', relname, attname, CASE WHEN secret THEN 'seen' ELSE 'not seen' END)
 FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, LATERAL (
   SELECT attname IN ('token_hash', 'password_hash', 'account_number')
+    OR relname = 'webhook_secrets' AND attname = 'secret'
     OR relname = 'escrow_files' AND attname = 'content' OR relname = 'history' AND attname = 'old_row'
 ) s (secret)
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped

@@ -39,6 +39,7 @@ func portfolio(t *testing.T, db *testdb.DB) queries.Loan {
 	analysis := testdb.AnalysisWish(t, db.App, loan)
 	testdb.AnalysisMonth(t, db.App, analysis)
 	testdb.EscrowStatement(t, db.App, analysis)
+	testdb.WebhookRequest(t, db.App)
 	for _, table := range servicingTables(t, db.App) {
 		require.NotZero(t, one[int](t, db.App, `SELECT count(*) FROM `+table), "%s has no sample row", table)
 	}

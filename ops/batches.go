@@ -144,7 +144,7 @@ func (p *Pages) batch(r *http.Request, _ *visitor) (*view, error) {
 	shown.Sections = []section{counts}
 	if len(open.Data) > 0 {
 		shown.Sections = append(shown.Sections, section{
-			Title: "Exceptions", Table: table{Columns: itemColumns, Rows: rowsOf(withBatch(open.Data, b.BatchID), p.itemRow)},
+			Title: "Exceptions", Table: table{Columns: itemColumns, Rows: rowsOf(open.Data, p.itemRow)},
 			More: link{"All exceptions of the file", batchURL(b.BatchID) + "/items?status=exception"},
 		})
 	}
@@ -154,25 +154,13 @@ func (p *Pages) batch(r *http.Request, _ *visitor) (*view, error) {
 	}, nil
 }
 
-// withBatch says to which file the items belong, which a list of one file's leaves out.
-func withBatch(items []batchItem, id string) []batchItem {
-	for i := range items {
-		items[i].BatchID = id
-	}
-	return items
-}
-
 // batchItems lists the items of one file.
 func (p *Pages) batchItems(r *http.Request, v *visitor) (*view, error) {
 	id := chi.URLParam(r, "batch_id")
 	shown, err := pageOf(p, list[batchItem]{
 		title: "Items of the file", empty: "It has none.", api: "/v1/payment-batches/" + url.PathEscape(id) + "/items",
 		filters: []filter{{name: "status", label: "State", kind: "select", options: itemStates}},
-		columns: itemColumns,
-		row: func(i batchItem) []cell {
-			i.BatchID = id
-			return p.itemRow(i)
-		},
+		columns: itemColumns, row: p.itemRow,
 	})(r, v)
 	if err != nil {
 		return nil, err

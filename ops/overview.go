@@ -335,12 +335,34 @@ func (g *glance) loginTiles() []tile {
 	return []tile{t}
 }
 
+// trendDays is how many days the trends show.
+const trendDays = 30
+
+// everyDay adds the days without payments up to the last one that there is.
+func everyDay(days []dayOfPayments) []dayOfPayments {
+	const day = 24 * 60 * 60
+	found := map[int64]dayOfPayments{}
+	for _, d := range days {
+		found[daySeconds(d.DayOn)] = d
+	}
+	last := daySeconds(days[len(days)-1].DayOn)
+	var all []dayOfPayments
+	for at := last - (trendDays-1)*day; at <= last; at += day {
+		d, ok := found[at]
+		if !ok {
+			d.DayOn = time.Unix(at, 0).UTC().Format(time.DateOnly)
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
 // charts are the trends.
 func (f *portfolio) charts() []section {
-	days := f.PaymentsByDay
-	if len(days) == 0 {
+	if len(f.PaymentsByDay) == 0 {
 		return nil
 	}
+	days := everyDay(f.PaymentsByDay)
 	x, posted, cents := make([]int64, len(days)), make([]int64, len(days)), make([]int64, len(days))
 	rejected := make([]int64, len(days))
 	for i, d := range days {

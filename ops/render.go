@@ -34,6 +34,7 @@ type view struct {
 	Visitor *visitor
 	Menu    []menuGroup
 	Notice  string // what was just done
+	Zone    string // in which instants are shown
 }
 
 // link is a word that leads somewhere.
@@ -119,7 +120,7 @@ func (p *Pages) page(make handler) http.HandlerFunc {
 
 // render writes a page.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, v *visitor, shown *view) {
-	shown.Visitor = v
+	shown.Visitor, shown.Zone = v, p.zone.String()
 	if v != nil && v.UserID != 0 {
 		shown.Menu = menuFor(v, r.URL.Path)
 	}

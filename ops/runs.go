@@ -43,7 +43,7 @@ type purge struct {
 
 var runKinds = []string{
 	"close_day", "analyze_escrow", "disburse_escrow", "check_integrity", "check_schema", "clean_up_sessions",
-	"prune_login_attempts", "prune_history",
+	"prune_login_attempts", "prune_history", "prune_webhook_messages",
 }
 
 func (p *Pages) routeRuns() {

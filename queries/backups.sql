@@ -64,26 +64,29 @@ UPDATE backups SET status = 'stored', store_name = @store_name::text, size_bytes
   started_at = @started_at::timestamptz, stored_at = @stored_at::timestamptz
 WHERE id = @id AND status = 'requested';
 
--- MarkBackupVerified records what a verification found.
+-- MarkBackupVerified records what a verification found. It returns no row where the
+-- backup was pruned meanwhile.
 --
--- name: MarkBackupVerified :exec
+-- name: MarkBackupVerified :one
 UPDATE backups SET status = CASE WHEN @verified::bool THEN 'verified'::backup_status ELSE 'refused' END,
   verified_at = @verified_at::timestamptz, restore_ms = @restore_ms::bigint, findings = @findings
-WHERE id = @id AND status IN ('stored', 'verified', 'refused');
+WHERE id = @id AND status IN ('stored', 'verified', 'refused')
+RETURNING *;
 
 -- MarkBackupFailure records why an attempt at a backup or its verification failed.
 -- The last attempt at making it ends it.
 --
--- name: MarkBackupFailure :exec
+-- name: MarkBackupFailure :one
 UPDATE backups SET failed_stage = @failed_stage::text, failure = left(@failure::text, 2000),
   status = CASE WHEN @final::bool AND status = 'requested' THEN 'failed' ELSE status END
-WHERE id = @id;
+WHERE id = @id
+RETURNING *;
 
 -- MarkLostBackupsFailed gives up backups that were asked for before the moment and
 -- that no job is going to make, at most ten at a time: where a worker dies in the last
 -- attempt, nobody is left who would say so.
 --
--- name: MarkLostBackupsFailed :exec
+-- name: MarkLostBackupsFailed :many
 UPDATE backups SET status = 'failed', failed_stage = 'other', failure = 'the worker died in the last attempt'
 WHERE id IN (
   SELECT b.id FROM backups b
@@ -94,7 +97,8 @@ WHERE id IN (
         AND j.state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
     )
   ORDER BY b.id LIMIT 10
-);
+)
+RETURNING *;
 
 -- MarkBackupsPruned records which backups the store does not have any more: all
 -- that were stored before the moment and are not among those named. It returns how

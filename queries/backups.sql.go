@@ -358,10 +358,11 @@ func (q *Queries) ListBackups(ctx context.Context, beforeID uuid.UUID, rowLimit 
 	return items, nil
 }
 
-const markBackupFailure = `-- name: MarkBackupFailure :exec
+const markBackupFailure = `-- name: MarkBackupFailure :one
 UPDATE backups SET failed_stage = $1::text, failure = left($2::text, 2000),
   status = CASE WHEN $3::bool AND status = 'requested' THEN 'failed' ELSE status END
 WHERE id = $4
+RETURNING id, kind, status, requested_by, idempotency_key, request_hash, created_at, store_name, size_bytes, started_at, stored_at, verified_at, restore_ms, findings, failed_stage, failure
 `
 
 type MarkBackupFailureParams struct {
@@ -373,14 +374,33 @@ type MarkBackupFailureParams struct {
 
 // MarkBackupFailure records why an attempt at a backup or its verification failed.
 // The last attempt at making it ends it.
-func (q *Queries) MarkBackupFailure(ctx context.Context, arg MarkBackupFailureParams) error {
-	_, err := q.db.Exec(ctx, markBackupFailure,
+func (q *Queries) MarkBackupFailure(ctx context.Context, arg MarkBackupFailureParams) (Backup, error) {
+	row := q.db.QueryRow(ctx, markBackupFailure,
 		arg.FailedStage,
 		arg.Failure,
 		arg.Final,
 		arg.ID,
 	)
-	return err
+	var i Backup
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Status,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.StoreName,
+		&i.SizeBytes,
+		&i.StartedAt,
+		&i.StoredAt,
+		&i.VerifiedAt,
+		&i.RestoreMs,
+		&i.Findings,
+		&i.FailedStage,
+		&i.Failure,
+	)
+	return i, err
 }
 
 const markBackupStored = `-- name: MarkBackupStored :execrows
@@ -413,10 +433,11 @@ func (q *Queries) MarkBackupStored(ctx context.Context, arg MarkBackupStoredPara
 	return result.RowsAffected(), nil
 }
 
-const markBackupVerified = `-- name: MarkBackupVerified :exec
+const markBackupVerified = `-- name: MarkBackupVerified :one
 UPDATE backups SET status = CASE WHEN $1::bool THEN 'verified'::backup_status ELSE 'refused' END,
   verified_at = $2::timestamptz, restore_ms = $3::bigint, findings = $4
 WHERE id = $5 AND status IN ('stored', 'verified', 'refused')
+RETURNING id, kind, status, requested_by, idempotency_key, request_hash, created_at, store_name, size_bytes, started_at, stored_at, verified_at, restore_ms, findings, failed_stage, failure
 `
 
 type MarkBackupVerifiedParams struct {
@@ -427,16 +448,36 @@ type MarkBackupVerifiedParams struct {
 	ID         uuid.UUID
 }
 
-// MarkBackupVerified records what a verification found.
-func (q *Queries) MarkBackupVerified(ctx context.Context, arg MarkBackupVerifiedParams) error {
-	_, err := q.db.Exec(ctx, markBackupVerified,
+// MarkBackupVerified records what a verification found. It returns no row where the
+// backup was pruned meanwhile.
+func (q *Queries) MarkBackupVerified(ctx context.Context, arg MarkBackupVerifiedParams) (Backup, error) {
+	row := q.db.QueryRow(ctx, markBackupVerified,
 		arg.Verified,
 		arg.VerifiedAt,
 		arg.RestoreMs,
 		arg.Findings,
 		arg.ID,
 	)
-	return err
+	var i Backup
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Status,
+		&i.RequestedBy,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.CreatedAt,
+		&i.StoreName,
+		&i.SizeBytes,
+		&i.StartedAt,
+		&i.StoredAt,
+		&i.VerifiedAt,
+		&i.RestoreMs,
+		&i.Findings,
+		&i.FailedStage,
+		&i.Failure,
+	)
+	return i, err
 }
 
 const markBackupsPruned = `-- name: MarkBackupsPruned :execrows
@@ -456,7 +497,7 @@ func (q *Queries) MarkBackupsPruned(ctx context.Context, beforeAt time.Time, sto
 	return result.RowsAffected(), nil
 }
 
-const markLostBackupsFailed = `-- name: MarkLostBackupsFailed :exec
+const markLostBackupsFailed = `-- name: MarkLostBackupsFailed :many
 UPDATE backups SET status = 'failed', failed_stage = 'other', failure = 'the worker died in the last attempt'
 WHERE id IN (
   SELECT b.id FROM backups b
@@ -468,12 +509,45 @@ WHERE id IN (
     )
   ORDER BY b.id LIMIT 10
 )
+RETURNING id, kind, status, requested_by, idempotency_key, request_hash, created_at, store_name, size_bytes, started_at, stored_at, verified_at, restore_ms, findings, failed_stage, failure
 `
 
 // MarkLostBackupsFailed gives up backups that were asked for before the moment and
 // that no job is going to make, at most ten at a time: where a worker dies in the last
 // attempt, nobody is left who would say so.
-func (q *Queries) MarkLostBackupsFailed(ctx context.Context, beforeAt time.Time, jobKind string) error {
-	_, err := q.db.Exec(ctx, markLostBackupsFailed, beforeAt, jobKind)
-	return err
+func (q *Queries) MarkLostBackupsFailed(ctx context.Context, beforeAt time.Time, jobKind string) ([]Backup, error) {
+	rows, err := q.db.Query(ctx, markLostBackupsFailed, beforeAt, jobKind)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Backup{}
+	for rows.Next() {
+		var i Backup
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Status,
+			&i.RequestedBy,
+			&i.IdempotencyKey,
+			&i.RequestHash,
+			&i.CreatedAt,
+			&i.StoreName,
+			&i.SizeBytes,
+			&i.StartedAt,
+			&i.StoredAt,
+			&i.VerifiedAt,
+			&i.RestoreMs,
+			&i.Findings,
+			&i.FailedStage,
+			&i.Failure,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

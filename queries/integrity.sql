@@ -144,9 +144,9 @@ ON CONFLICT (loan_id, seq) DO UPDATE SET state_hash = excluded.state_hash, seen_
 WHERE integrity_anchors.state_hash <> excluded.state_hash AND integrity_anchors.hash = excluded.hash;
 
 -- InsertIntegrityFindings stores what a check found, or that it still finds it. A loan
--- of zero is none.
+-- of zero is none. It returns them, and which of them are new.
 --
--- name: InsertIntegrityFindings :exec
+-- name: InsertIntegrityFindings :many
 INSERT INTO integrity_findings AS f (kind, severity, loan_id, subject, details, suggested_action, first_seen_at, last_seen_at)
 SELECT s.kind::integrity_kind, s.severity::integrity_severity, nullif(s.loan_id, 0), s.subject, s.details::jsonb, s.action, now(), now()
 FROM (
@@ -155,7 +155,8 @@ FROM (
 ) s
 ON CONFLICT (kind, coalesce(loan_id, 0), subject) WHERE resolved_at IS NULL
 DO UPDATE SET last_seen_at = greatest(f.last_seen_at, excluded.last_seen_at), severity = excluded.severity,
-  details = excluded.details, suggested_action = excluded.suggested_action;
+  details = excluded.details, suggested_action = excluded.suggested_action
+RETURNING f.id, f.kind, f.severity, f.loan_id, (f.first_seen_at = now())::boolean AS is_new;
 
 -- MarkPortfolioFindingsResolved resolves the findings of the kinds whose subject begins
 -- so, and which this transaction did not find.

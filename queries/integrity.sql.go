@@ -181,7 +181,7 @@ func (q *Queries) InsertIntegrityCheck(ctx context.Context, arg InsertIntegrityC
 	return i, err
 }
 
-const insertIntegrityFindings = `-- name: InsertIntegrityFindings :exec
+const insertIntegrityFindings = `-- name: InsertIntegrityFindings :many
 INSERT INTO integrity_findings AS f (kind, severity, loan_id, subject, details, suggested_action, first_seen_at, last_seen_at)
 SELECT s.kind::integrity_kind, s.severity::integrity_severity, nullif(s.loan_id, 0), s.subject, s.details::jsonb, s.action, now(), now()
 FROM (
@@ -191,6 +191,7 @@ FROM (
 ON CONFLICT (kind, coalesce(loan_id, 0), subject) WHERE resolved_at IS NULL
 DO UPDATE SET last_seen_at = greatest(f.last_seen_at, excluded.last_seen_at), severity = excluded.severity,
   details = excluded.details, suggested_action = excluded.suggested_action
+RETURNING f.id, f.kind, f.severity, f.loan_id, (f.first_seen_at = now())::boolean AS is_new
 `
 
 type InsertIntegrityFindingsParams struct {
@@ -202,10 +203,18 @@ type InsertIntegrityFindingsParams struct {
 	SuggestedAction []string
 }
 
+type InsertIntegrityFindingsRow struct {
+	ID       int64
+	Kind     IntegrityKind
+	Severity IntegritySeverity
+	LoanID   *int64
+	IsNew    bool
+}
+
 // InsertIntegrityFindings stores what a check found, or that it still finds it. A loan
-// of zero is none.
-func (q *Queries) InsertIntegrityFindings(ctx context.Context, arg InsertIntegrityFindingsParams) error {
-	_, err := q.db.Exec(ctx, insertIntegrityFindings,
+// of zero is none. It returns them, and which of them are new.
+func (q *Queries) InsertIntegrityFindings(ctx context.Context, arg InsertIntegrityFindingsParams) ([]InsertIntegrityFindingsRow, error) {
+	rows, err := q.db.Query(ctx, insertIntegrityFindings,
 		arg.Kind,
 		arg.Severity,
 		arg.LoanID,
@@ -213,7 +222,28 @@ func (q *Queries) InsertIntegrityFindings(ctx context.Context, arg InsertIntegri
 		arg.Details,
 		arg.SuggestedAction,
 	)
-	return err
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []InsertIntegrityFindingsRow{}
+	for rows.Next() {
+		var i InsertIntegrityFindingsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Severity,
+			&i.LoanID,
+			&i.IsNew,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const insertRunChunks = `-- name: InsertRunChunks :many

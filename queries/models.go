@@ -1573,14 +1573,15 @@ func AllReversalStatusValues() []ReversalStatus {
 type RunKind string
 
 const (
-	RunKindCloseDay           RunKind = "close_day"
-	RunKindAnalyzeEscrow      RunKind = "analyze_escrow"
-	RunKindDisburseEscrow     RunKind = "disburse_escrow"
-	RunKindCleanUpSessions    RunKind = "clean_up_sessions"
-	RunKindPruneLoginAttempts RunKind = "prune_login_attempts"
-	RunKindPruneHistory       RunKind = "prune_history"
-	RunKindCheckIntegrity     RunKind = "check_integrity"
-	RunKindCheckSchema        RunKind = "check_schema"
+	RunKindCloseDay             RunKind = "close_day"
+	RunKindAnalyzeEscrow        RunKind = "analyze_escrow"
+	RunKindDisburseEscrow       RunKind = "disburse_escrow"
+	RunKindCleanUpSessions      RunKind = "clean_up_sessions"
+	RunKindPruneLoginAttempts   RunKind = "prune_login_attempts"
+	RunKindPruneHistory         RunKind = "prune_history"
+	RunKindCheckIntegrity       RunKind = "check_integrity"
+	RunKindCheckSchema          RunKind = "check_schema"
+	RunKindPruneWebhookMessages RunKind = "prune_webhook_messages"
 )
 
 func (e *RunKind) Scan(src interface{}) error {
@@ -1627,7 +1628,8 @@ func (e RunKind) Valid() bool {
 		RunKindPruneLoginAttempts,
 		RunKindPruneHistory,
 		RunKindCheckIntegrity,
-		RunKindCheckSchema:
+		RunKindCheckSchema,
+		RunKindPruneWebhookMessages:
 		return true
 	}
 	return false
@@ -1643,6 +1645,7 @@ func AllRunKindValues() []RunKind {
 		RunKindPruneHistory,
 		RunKindCheckIntegrity,
 		RunKindCheckSchema,
+		RunKindPruneWebhookMessages,
 	}
 }
 
@@ -1707,6 +1710,128 @@ func AllRunStatusValues() []RunStatus {
 		RunStatusRunning,
 		RunStatusFinished,
 		RunStatusFailed,
+	}
+}
+
+type WebhookDeliveryStatus string
+
+const (
+	WebhookDeliveryStatusWaiting   WebhookDeliveryStatus = "waiting"
+	WebhookDeliveryStatusDelivered WebhookDeliveryStatus = "delivered"
+	WebhookDeliveryStatusFailed    WebhookDeliveryStatus = "failed"
+)
+
+func (e *WebhookDeliveryStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = WebhookDeliveryStatus(s)
+	case string:
+		*e = WebhookDeliveryStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for WebhookDeliveryStatus: %T", src)
+	}
+	return nil
+}
+
+type NullWebhookDeliveryStatus struct {
+	WebhookDeliveryStatus WebhookDeliveryStatus
+	Valid                 bool // Valid is true if WebhookDeliveryStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullWebhookDeliveryStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.WebhookDeliveryStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.WebhookDeliveryStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullWebhookDeliveryStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.WebhookDeliveryStatus), nil
+}
+
+func (e WebhookDeliveryStatus) Valid() bool {
+	switch e {
+	case WebhookDeliveryStatusWaiting,
+		WebhookDeliveryStatusDelivered,
+		WebhookDeliveryStatusFailed:
+		return true
+	}
+	return false
+}
+
+func AllWebhookDeliveryStatusValues() []WebhookDeliveryStatus {
+	return []WebhookDeliveryStatus{
+		WebhookDeliveryStatusWaiting,
+		WebhookDeliveryStatusDelivered,
+		WebhookDeliveryStatusFailed,
+	}
+}
+
+type WebhookSubscriptionStatus string
+
+const (
+	WebhookSubscriptionStatusActive   WebhookSubscriptionStatus = "active"
+	WebhookSubscriptionStatusDisabled WebhookSubscriptionStatus = "disabled"
+	WebhookSubscriptionStatusDeleted  WebhookSubscriptionStatus = "deleted"
+)
+
+func (e *WebhookSubscriptionStatus) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = WebhookSubscriptionStatus(s)
+	case string:
+		*e = WebhookSubscriptionStatus(s)
+	default:
+		return fmt.Errorf("unsupported scan type for WebhookSubscriptionStatus: %T", src)
+	}
+	return nil
+}
+
+type NullWebhookSubscriptionStatus struct {
+	WebhookSubscriptionStatus WebhookSubscriptionStatus
+	Valid                     bool // Valid is true if WebhookSubscriptionStatus is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullWebhookSubscriptionStatus) Scan(value interface{}) error {
+	if value == nil {
+		ns.WebhookSubscriptionStatus, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.WebhookSubscriptionStatus.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullWebhookSubscriptionStatus) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.WebhookSubscriptionStatus), nil
+}
+
+func (e WebhookSubscriptionStatus) Valid() bool {
+	switch e {
+	case WebhookSubscriptionStatusActive,
+		WebhookSubscriptionStatusDisabled,
+		WebhookSubscriptionStatusDeleted:
+		return true
+	}
+	return false
+}
+
+func AllWebhookSubscriptionStatusValues() []WebhookSubscriptionStatus {
+	return []WebhookSubscriptionStatus{
+		WebhookSubscriptionStatusActive,
+		WebhookSubscriptionStatusDisabled,
+		WebhookSubscriptionStatusDeleted,
 	}
 }
 
@@ -2252,4 +2377,53 @@ type UserIpAllowlist struct {
 	Label    string
 	BeginsAt time.Time
 	EndsAt   *time.Time
+}
+
+type WebhookDelivery struct {
+	ID             int64
+	MessageID      uuid.UUID
+	SubscriptionID uuid.UUID
+	Status         WebhookDeliveryStatus
+	Round          int32
+	Attempts       int32
+	CreatedAt      time.Time
+	NextAttemptAt  *time.Time
+	FirstFailedAt  *time.Time
+	AttemptedAt    *time.Time
+	DeliveredAt    *time.Time
+	LastStatusCode *int32
+	LastError      *string
+}
+
+type WebhookMessage struct {
+	ID         uuid.UUID
+	Type       string
+	Source     string
+	OccurredAt time.Time
+	Data       []byte
+}
+
+type WebhookRequest struct {
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	SubscriptionID uuid.UUID
+	Replayed       *int32
+	LastAt         *time.Time
+	CreatedAt      time.Time
+}
+
+type WebhookSubscription struct {
+	ID             uuid.UUID
+	Url            string
+	EventTypes     []string
+	Description    string
+	Status         WebhookSubscriptionStatus
+	RequestedBy    string
+	IdempotencyKey string
+	RequestHash    []byte
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	EndedAt        *time.Time
+	EndReason      *string
 }

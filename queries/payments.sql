@@ -83,7 +83,8 @@ FOR NO KEY UPDATE OF l, p;
 
 -- PostPayments writes the outcome of posting in one statement: the transactions
 -- that were added, each loan's new state, and what became of each payment. It
--- returns how many payments it changed, which must be all of them.
+-- returns how many payments it changed, which must be all of them, and whether anybody
+-- wants to be told of payments.
 --
 -- name: PostPayments :one
 WITH added AS (
@@ -145,7 +146,11 @@ WITH added AS (
   WHERE p.id = e.id AND (p.status IN ('received', 'posted') OR p.status = 'reversed' AND e.status = 'posted')
   RETURNING p.id
 )
-SELECT count(*) FROM ended;
+SELECT count(*) AS changed, (EXISTS (
+  SELECT FROM webhook_subscriptions
+  WHERE status = 'active' AND event_types && '{payment.posted,payment.rejected,payment.reversed}'
+))::boolean AS wanted
+FROM ended;
 
 -- ListReceipts returns all payments that count in a loan's books, in order of
 -- id. Whoever holds the loan's lock knows that they stay as they are.

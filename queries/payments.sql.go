@@ -532,7 +532,11 @@ WITH added AS (
   WHERE p.id = e.id AND (p.status IN ('received', 'posted') OR p.status = 'reversed' AND e.status = 'posted')
   RETURNING p.id
 )
-SELECT count(*) FROM ended
+SELECT count(*) AS changed, (EXISTS (
+  SELECT FROM webhook_subscriptions
+  WHERE status = 'active' AND event_types && '{payment.posted,payment.rejected,payment.reversed}'
+))::boolean AS wanted
+FROM ended
 `
 
 type PostPaymentsParams struct {
@@ -588,10 +592,16 @@ type PostPaymentsParams struct {
 	PaymentLastSeq           []int32
 }
 
+type PostPaymentsRow struct {
+	Changed int64
+	Wanted  bool
+}
+
 // PostPayments writes the outcome of posting in one statement: the transactions
 // that were added, each loan's new state, and what became of each payment. It
-// returns how many payments it changed, which must be all of them.
-func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (int64, error) {
+// returns how many payments it changed, which must be all of them, and whether anybody
+// wants to be told of payments.
+func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (PostPaymentsRow, error) {
 	row := q.db.QueryRow(ctx, postPayments,
 		arg.TxLoanID,
 		arg.TxSeq,
@@ -644,7 +654,7 @@ func (q *Queries) PostPayments(ctx context.Context, arg PostPaymentsParams) (int
 		arg.PaymentFirstSeq,
 		arg.PaymentLastSeq,
 	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	var i PostPaymentsRow
+	err := row.Scan(&i.Changed, &i.Wanted)
+	return i, err
 }

@@ -43,6 +43,8 @@ const (
 	ScopeOperationsRead  = "operations:read"
 	ScopeJobsRead        = "jobs:read"
 	ScopeJobsControl     = "jobs:control"
+	ScopeWebhooksRead    = "webhooks:read"
+	ScopeWebhooksWrite   = "webhooks:write"
 	// ScopeSelf is everybody's who is logged in.
 	ScopeSelf = "self"
 
@@ -78,6 +80,8 @@ var Scopes = map[string]string{
 	ScopeOperationsRead:  "Read what operators see at a glance.",
 	ScopeJobsRead:        "Read queues and jobs, but not what jobs are about.",
 	ScopeJobsControl:     "Pause and resume queues, and try jobs again or cancel them.",
+	ScopeWebhooksRead:    "Read who is told of what by webhooks, what was sent and what became of it.",
+	ScopeWebhooksWrite:   "Add, change and delete webhook subscriptions, and have messages sent again.",
 	ScopeSelf: "Read and end one's own sessions, change one's own password, and make, list and revoke " +
 		"one's own tokens.",
 

@@ -79,18 +79,7 @@ type listExceptionsInput struct{ Page }
 
 type listExceptionsOutput struct {
 	Link string `header:"Link" doc:"The next page (RFC 8288)."`
-	Body exceptionPage
-}
-
-type exceptionPage struct {
-	Data       []openException `json:"data"`
-	NextCursor string          `json:"next_cursor,omitzero" doc:"Left out on the last page."`
-}
-
-// openException is an item that waits for a person, with the batch that it is of.
-type openException struct {
-	BatchID uuid.UUID `json:"batch_id" format:"uuid"`
-	batchItem
+	Body batchItemPage
 }
 
 func (s *Server) listExceptions(ctx context.Context, in *listExceptionsInput) (*listExceptionsOutput, error) {
@@ -109,7 +98,7 @@ func (s *Server) listExceptions(ctx context.Context, in *listExceptionsInput) (*
 	})
 	out := &listExceptionsOutput{}
 	for _, row := range rows {
-		out.Body.Data = append(out.Body.Data, openException{BatchID: row.BatchID, batchItem: batchItemOf(row)})
+		out.Body.Data = append(out.Body.Data, batchItemOf(row))
 	}
 	if next != "" {
 		out.Body.NextCursor = next

@@ -2,11 +2,13 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -107,6 +109,21 @@ func (l *live) workUntilStopped(t *testing.T) (stop func()) {
 	require.NoError(t, worker.Start(t.Context()))
 	return func() { require.NoError(t, worker.Stop(t.Context())) }
 }
+
+// workHooks starts a worker that may send webhooks to this machine.
+func (l *live) workHooks(t *testing.T) {
+	t.Helper()
+
+	worker, err := jobs.NewWorker(l.db.App, jobs.Config{
+		PaymentWorkers: 4, WebhookNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Metrics: l.metrics, Log: discard(),
+	})
+	require.NoError(t, err)
+	require.NoError(t, worker.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, worker.Stop(context.Background())) })
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // call sends a request with the token; header is pairs of name and value.
 func (l *live) call(method, target, body string, header ...string) *httptest.ResponseRecorder {
@@ -246,6 +263,7 @@ func TestEnumerationsAreTheDatabases(t *testing.T) {
 		{"EscrowReturn", "status", "escrow_return_status"},
 		{"EscrowStatement", "kind", "escrow_analysis_kind"},
 		{"Disclosure", "kind", "escrow_analysis_kind"},
+		{"WebhookDelivery", "status", "webhook_delivery_status"},
 	} {
 		var enum []string
 		for _, v := range schemas[place.schema].Properties[place.property].Enum {

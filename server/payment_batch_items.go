@@ -18,6 +18,7 @@ import (
 
 // batchItem is one payment of a file, as the API shows it.
 type batchItem struct {
+	BatchID       uuid.UUID                      `json:"batch_id" format:"uuid"`
 	Line          int32                          `json:"line" doc:"Of the file, from 1."`
 	Status        queries.PaymentBatchItemStatus `json:"status" enum:"stored,posted,rejected,exception,returned,reversed,closed" doc:"stored: its payment waits to be posted, or its reversal. posted: it is in the loan's books; should it be reversed later, the payment says so. rejected: refused by a rule. exception: waits for a person to resolve it. returned: the money goes back. reversed: it is a return, and its payment was taken out of the loan's books. closed: it is a return that a person has seen to."`
 	Reason        string                         `json:"reason,omitzero" doc:"Why it is an exception or was one, or the rule that refused it."`
@@ -39,7 +40,7 @@ type batchItem struct {
 
 func batchItemOf(row queries.PaymentBatchItem) batchItem {
 	shown := batchItem{
-		Line: row.Line, Status: row.Status, LoanNumber: row.LoanNumber,
+		BatchID: row.BatchID, Line: row.Line, Status: row.Status, LoanNumber: row.LoanNumber,
 		PaymentID: cmp.Or(row.PaymentID, row.ReturnedPaymentID), ReversalID: row.ReversalID,
 		AmountCents: row.AmountCents, ReceivedOn: date{row.ReceivedOn}, Channel: row.Channel,
 		Designation: row.Designation, ExternalRef: row.ExternalRef,

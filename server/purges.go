@@ -39,6 +39,13 @@ func (s *Server) routePurges() {
 			"Workers do the same by themselves, every day. How far it has come is at the Location.",
 		DefaultStatus: http.StatusAccepted,
 	}, s.pruneHistory)
+	register(s, ScopeHousekeepingRun, huma.Operation{
+		OperationID: "prune-webhook-messages", Method: http.MethodPost, Path: "/v1/webhook-message-prunings",
+		Tags: []string{"runs"}, Summary: "Delete old messages of webhooks",
+		Description: "Deletes messages from before the retention, with their deliveries. What waits to be sent stays, " +
+			"however old it is. Workers do the same by themselves, every day. How far it has come is at the Location.",
+		DefaultStatus: http.StatusAccepted,
+	}, s.pruneWebhookMessages)
 }
 
 type cleanUpSessionsInput struct {
@@ -68,6 +75,16 @@ type pruneHistoryInput struct {
 
 type historyPruning struct {
 	RetentionDays *int32 `json:"retention_days,omitzero" nullable:"false" minimum:"90" maximum:"3650" doc:"How long ago a month must have ended; 400 if left out."`
+	DryRun        bool   `json:"dry_run,omitzero" doc:"Only count what would go."`
+}
+
+type pruneWebhookMessagesInput struct {
+	Key  string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
+	Body webhookMessagePruning
+}
+
+type webhookMessagePruning struct {
+	RetentionDays *int32 `json:"retention_days,omitzero" nullable:"false" minimum:"7" maximum:"3650" doc:"How long ago what a message tells of must have happened; 30 if left out."`
 	DryRun        bool   `json:"dry_run,omitzero" doc:"Only count what would go."`
 }
 
@@ -117,6 +134,19 @@ func (s *Server) pruneHistory(ctx context.Context, in *pruneHistoryInput) (*runO
 		operation: "prune-history", path: "/v1/history-prunings", key: in.Key, body: &in.Body,
 		kind: queries.RunKindPruneHistory, age: age, dryRun: in.Body.DryRun,
 		job: func(run uuid.UUID) river.JobArgs { return jobs.PruneHistoryArgs{RunID: run, AgeSeconds: 0} },
+	})
+}
+
+func (s *Server) pruneWebhookMessages(ctx context.Context, in *pruneWebhookMessagesInput) (*runOutput, error) {
+	const day = 24 * time.Hour
+	age := jobs.DefaultWebhookRetention
+	if in.Body.RetentionDays != nil {
+		age = time.Duration(*in.Body.RetentionDays) * day
+	}
+	return s.purge(ctx, purgeRequest{
+		operation: "prune-webhook-messages", path: "/v1/webhook-message-prunings", key: in.Key, body: &in.Body,
+		kind: queries.RunKindPruneWebhookMessages, age: age, dryRun: in.Body.DryRun,
+		job: func(run uuid.UUID) river.JobArgs { return jobs.PruneWebhookMessagesArgs{RunID: run, AgeSeconds: 0} },
 	})
 }
 
@@ -194,13 +224,13 @@ type runPurge struct {
 	BeforeAt  time.Time `json:"before_at" doc:"What ended or happened before it goes."`
 	DryRun    bool      `json:"dry_run"`
 	Remaining *int64    `json:"remaining,omitzero" nullable:"false" doc:"Rows that it found and did not delete; once it is over."`
-	OldestAt  time.Time `json:"oldest_at,omitzero" doc:"Of the oldest row that is left: when the session expires, or the attempt was made."`
+	OldestAt  time.Time `json:"oldest_at,omitzero" doc:"Of the oldest row that is left: when the session expires, the attempt was made, the month of history began, or what the message tells of happened."`
 }
 
 // showPurge adds to a run what only those have that delete rows.
 func (s *Server) showPurge(ctx context.Context, shown *run) error {
 	if shown.Kind != queries.RunKindCleanUpSessions && shown.Kind != queries.RunKindPruneLoginAttempts &&
-		shown.Kind != queries.RunKindPruneHistory {
+		shown.Kind != queries.RunKindPruneHistory && shown.Kind != queries.RunKindPruneWebhookMessages {
 		return nil
 	}
 	row, err := s.q.GetRunPurge(ctx, shown.RunID)

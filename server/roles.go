@@ -20,7 +20,7 @@ var Roles = map[string][]string{
 	"operator": append([]string{
 		ScopeLoansWrite, ScopeLoansChange, ScopeLoansClose, ScopePaymentsWrite, ScopePaymentsReverse,
 		ScopeEscrowWrite, ScopeEscrowAnalyze, ScopeEscrowDisburse, ScopeEscrowDeliver,
-		ScopeIntegrityRun, ScopeJobsControl,
+		ScopeIntegrityRun, ScopeJobsControl, ScopeWebhooksRead,
 	}, reading...),
 	"approver": append([]string{
 		ScopeLoansApprove, ScopePaymentsApprove, ScopeEscrowPayees, ScopeEscrowPolicy,
@@ -29,6 +29,7 @@ var Roles = map[string][]string{
 	RoleAdmin: {
 		ScopeUsersRead, ScopeUsersWrite, ScopeAuditRead, ScopeHousekeepingRun, ScopeRunsRead, ScopeIntegrityRead,
 		ScopeBackupsRun, ScopeBackupsRead, ScopeOperationsRead, ScopeJobsRead, ScopeJobsControl,
+		ScopeWebhooksRead, ScopeWebhooksWrite,
 	},
 }
 

@@ -35,7 +35,7 @@ func (s *Server) routeRuns() {
 // as the API shows it.
 type run struct {
 	RunID       uuid.UUID         `json:"run_id" format:"uuid"`
-	Kind        queries.RunKind   `json:"kind" enum:"close_day,analyze_escrow,disburse_escrow,clean_up_sessions,prune_login_attempts,prune_history,check_integrity,check_schema"`
+	Kind        queries.RunKind   `json:"kind" enum:"close_day,analyze_escrow,disburse_escrow,clean_up_sessions,prune_login_attempts,prune_history,check_integrity,check_schema,prune_webhook_messages"`
 	AsOfOn      date              `json:"as_of_on" doc:"The business date that it speaks for."`
 	DueMonthOn  date              `json:"due_month_on,omitzero" doc:"Of a run of escrow analyses: the month that it is for, where that is not all that are due."`
 	Status      queries.RunStatus `json:"status" enum:"requested,running,finished,failed" doc:"requested: stored, and waiting. running: total is known. finished: all loans are done. failed: over as well, but the loans in findings could not be done, or no loan because the run could not be planned; the next run tries them again."`
@@ -133,7 +133,7 @@ func (s *Server) findRun(ctx context.Context, id uuid.UUID) (queries.Run, error)
 
 type listRunsInput struct {
 	Page
-	Kind   queries.RunKind   `query:"kind" enum:"close_day,analyze_escrow,disburse_escrow,clean_up_sessions,prune_login_attempts,prune_history,check_integrity,check_schema"`
+	Kind   queries.RunKind   `query:"kind" enum:"close_day,analyze_escrow,disburse_escrow,clean_up_sessions,prune_login_attempts,prune_history,check_integrity,check_schema,prune_webhook_messages"`
 	Status queries.RunStatus `query:"status" enum:"requested,running,finished,failed"`
 }
 

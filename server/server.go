@@ -48,6 +48,8 @@ type Options struct {
 	OIDC OIDC
 	// PasswordCost is what hashing a password costs; zero is the default.
 	PasswordCost PasswordCost
+	// WebhookNetworks are networks that are not public and that webhooks may be sent to.
+	WebhookNetworks []netip.Prefix
 	// TimeZone is where the deployment is at home; UTC where it is nil.
 	TimeZone *time.Location
 	// CutOff is the hour from which on money that arrives is received on the next
@@ -77,8 +79,9 @@ type Server struct {
 	runs      *waiters // for runs to be over
 	analyses  *waiters // for escrow analyses to be finished or rejected
 
-	reversalApproval bool     // Reversals wait for another principal.
-	changeApproval   bool     // So do changes of loans.
+	reversalApproval bool // Reversals wait for another principal.
+	changeApproval   bool // So do changes of loans.
+	webhookNetworks  []netip.Prefix
 	escrowReturns    *waiters // for returned disbursements to be booked back
 
 	glance    *glanceCache      // what operators see
@@ -134,6 +137,9 @@ func New(o Options) (*Server, error) {
 	s.routeOperations()
 	s.routeBackups()
 	s.routeBackupVerifications()
+	s.webhookNetworks = o.WebhookNetworks
+	s.routeWebhookSubscriptions()
+	s.routeWebhookMessages()
 	s.escrowReturns = newWaiters(q.ListFinishedEscrowReturns, o.Log)
 	s.routeEscrowBills()
 	s.routeEscrowDisbursements()

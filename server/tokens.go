@@ -78,7 +78,7 @@ type createTokenInput struct {
 
 type newToken struct {
 	Name      string    `json:"name" minLength:"1" maxLength:"100" doc:"What it is for, for people."`
-	Scopes    []string  `json:"scopes" minItems:"1" maxItems:"50" enum:"audit:read,backups:read,backups:run,escrow:analyze,escrow:deliver,escrow:disburse,escrow:payees,escrow:policy,escrow:read,escrow:write,housekeeping:run,integrity:read,integrity:run,jobs:control,jobs:read,loans:approve,loans:change,loans:close,loans:read,loans:write,operations:read,payments:approve,payments:read,payments:reverse,payments:write,runs:read,users:read,users:write"`
+	Scopes    []string  `json:"scopes" minItems:"1" maxItems:"50" enum:"audit:read,backups:read,backups:run,escrow:analyze,escrow:deliver,escrow:disburse,escrow:payees,escrow:policy,escrow:read,escrow:write,housekeeping:run,integrity:read,integrity:run,jobs:control,jobs:read,loans:approve,loans:change,loans:close,loans:read,loans:write,operations:read,payments:approve,payments:read,payments:reverse,payments:write,runs:read,users:read,users:write,webhooks:read,webhooks:write"`
 	CIDRs     []string  `json:"cidrs,omitzero" maxItems:"32" minLength:"2" maxLength:"50" doc:"Networks such as 192.0.2.0/24 that it may be used from; without, anywhere."`
 	ExpiresAt time.Time `json:"expires_at,omitzero" doc:"When it ends by itself, within ten years; without, never."`
 	UserID    int64     `json:"user_id,omitzero" minimum:"1" maximum:"9007199254740991" doc:"The user it is to belong to; without, oneself."`

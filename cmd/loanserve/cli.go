@@ -57,17 +57,19 @@ type processFlags struct {
 	databaseFlags
 	zoneFlags
 
-	CloseDayAt       closeHour     `default:"00:30" placeholder:"HH:MM" setting:"LOANSERVE_CLOSE_DAY_AT" help:"Hour from which on workers close the day before, and off to leave that to whoever calls the API; 00:30 otherwise. The same in every process that works jobs."`
-	AdminListen      address       `default:"127.0.0.1:8081" placeholder:"ADDRESS" setting:"LOANSERVE_ADMIN_LISTEN" help:"Address of /livez, /readyz, /metrics and /debug/pprof, which must not be reachable from outside; 127.0.0.1:8081 otherwise."`
-	PoolSize         count         `default:"20" placeholder:"N" setting:"LOANSERVE_POOL_SIZE" help:"Most database connections of this process; 20 otherwise. Payments are posted in sets, so that more workers need no more of them."`
-	StopTimeout      time.Duration `default:"30s" placeholder:"DURATION" setting:"LOANSERVE_STOP_TIMEOUT" help:"How long requests and jobs may take to finish after SIGTERM before they are cut off; 30s otherwise."`
-	SessionGrace     lifetime      `default:"24h" placeholder:"DURATION" setting:"LOANSERVE_SESSION_GRACE" help:"How long sessions that have ended are kept before workers delete them; 24h otherwise."`
-	AttemptRetention retention     `default:"90d" placeholder:"DURATION" setting:"LOANSERVE_LOGIN_ATTEMPT_RETENTION" help:"How long attempts to log in are kept before workers delete them, at least 24h; 90d otherwise."`
-	HistoryRetention historyTime   `default:"400d" placeholder:"DURATION" setting:"LOANSERVE_HISTORY_RETENTION" help:"How long workers keep what rows were before they were changed, at least 90d; 400d otherwise."`
-	Servicer         servicerFlags `embed:"" prefix:"servicer-"`
-	AllowDrift       bool          `setting:"LOANSERVE_ALLOW_DRIFT" help:"Start although the database differs from what the migrations make in a way that breaks the program or takes protection away. Each difference is a warning in the log."`
-	Backup           nightlyFlags  `embed:"" prefix:"backup-"`
-	DrainDelay       time.Duration `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
+	CloseDayAt       closeHour        `default:"00:30" placeholder:"HH:MM" setting:"LOANSERVE_CLOSE_DAY_AT" help:"Hour from which on workers close the day before, and off to leave that to whoever calls the API; 00:30 otherwise. The same in every process that works jobs."`
+	AdminListen      address          `default:"127.0.0.1:8081" placeholder:"ADDRESS" setting:"LOANSERVE_ADMIN_LISTEN" help:"Address of /livez, /readyz, /metrics and /debug/pprof, which must not be reachable from outside; 127.0.0.1:8081 otherwise."`
+	PoolSize         count            `default:"20" placeholder:"N" setting:"LOANSERVE_POOL_SIZE" help:"Most database connections of this process; 20 otherwise. Payments are posted in sets, so that more workers need no more of them."`
+	StopTimeout      time.Duration    `default:"30s" placeholder:"DURATION" setting:"LOANSERVE_STOP_TIMEOUT" help:"How long requests and jobs may take to finish after SIGTERM before they are cut off; 30s otherwise."`
+	SessionGrace     lifetime         `default:"24h" placeholder:"DURATION" setting:"LOANSERVE_SESSION_GRACE" help:"How long sessions that have ended are kept before workers delete them; 24h otherwise."`
+	AttemptRetention retention        `default:"90d" placeholder:"DURATION" setting:"LOANSERVE_LOGIN_ATTEMPT_RETENTION" help:"How long attempts to log in are kept before workers delete them, at least 24h; 90d otherwise."`
+	HistoryRetention historyTime      `default:"400d" placeholder:"DURATION" setting:"LOANSERVE_HISTORY_RETENTION" help:"How long workers keep what rows were before they were changed, at least 90d; 400d otherwise."`
+	Servicer         servicerFlags    `embed:"" prefix:"servicer-"`
+	AllowDrift       bool             `setting:"LOANSERVE_ALLOW_DRIFT" help:"Start although the database differs from what the migrations make in a way that breaks the program or takes protection away. Each difference is a warning in the log."`
+	Backup           nightlyFlags     `embed:"" prefix:"backup-"`
+	WebhookAllow     []networkSetting `sep:"," placeholder:"NETWORK" setting:"LOANSERVE_WEBHOOK_ALLOW" help:"Network that is not public and that webhooks may be sent to, also by HTTP, such as 10.1.2.0/24, once for each; otherwise they go to public addresses by HTTPS alone. The same in every process."`
+	WebhookRetention webhookTime      `default:"30d" placeholder:"DURATION" setting:"LOANSERVE_WEBHOOK_RETENTION" help:"How long workers keep what webhooks have told and what became of it, at least 7d; 30d otherwise."`
+	DrainDelay       time.Duration    `default:"0s" placeholder:"DURATION" setting:"LOANSERVE_DRAIN_DELAY" help:"How long /readyz fails after SIGTERM before connections are refused, for load balancers to notice; 0s otherwise."`
 }
 
 // servicerFlags say who sends the statements that borrowers get.

@@ -65,6 +65,7 @@ func TestMistakesAreUsageErrors(t *testing.T) {
 		"variable not a format":        {env: with("LOANSERVE_LOG_FORMAT", "xml"), args: []string{"serve"}, says: []string{"--log-format", "LOANSERVE_LOG_FORMAT"}},
 		"variable not an address":      {env: with("LOANSERVE_LISTEN", "8080"), args: []string{"serve"}, says: []string{"--listen", "LOANSERVE_LISTEN"}},
 		"attempts kept too briefly":    {env: with("LOANSERVE_LOGIN_ATTEMPT_RETENTION", "23h"), args: []string{"work"}, says: []string{"--attempt-retention", "LOANSERVE_LOGIN_ATTEMPT_RETENTION", "24h"}},
+		"webhooks kept too briefly":    {env: with("LOANSERVE_WEBHOOK_RETENTION", "6d"), args: []string{"work"}, says: []string{"--webhook-retention", "LOANSERVE_WEBHOOK_RETENTION", "7d"}},
 		"proxy that is no network":     {env: url, args: []string{"serve", "--trusted-proxy", "10.0.0.1/8"}, says: []string{"--trusted-proxy", "192.0.2.0/24"}},
 		"provider in the clear":        {env: with("LOANSERVE_OIDC_ISSUER", "http://id.example.com"), args: []string{"serve"}, says: []string{"--oidc-issuer", "LOANSERVE_OIDC_ISSUER", "https"}},
 		"provider without audience":    {env: with("LOANSERVE_OIDC_ISSUER", "https://id.example.com"), args: []string{"serve"}, says: []string{"--oidc-audience"}},

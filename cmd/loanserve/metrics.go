@@ -45,6 +45,7 @@ func databaseCollectors(db queries.DBTX, log *slog.Logger) []prometheus.Collecto
 		jobs.NewEscrowCollector(db, log), jobs.NewStatementCollector(db, log),
 		jobs.NewSchemaCollector(db, log), jobs.NewIntegrityCollector(db, log),
 		jobs.NewBackupCollector(db, log), jobs.NewWALCollector(db, log),
+		jobs.NewWebhookCollector(db, log),
 	}
 }
 

@@ -188,6 +188,7 @@ var metricGroups = []struct {
 	{"Losses and integrity", []string{"loanserve_loans_", "loanserve_loan_watch_", "loanserve_integrity_"}},
 	{"Schema", []string{"loanserve_schema_"}},
 	{"Backups", []string{"loanserve_backup_", "loanserve_wal_"}},
+	{"Webhooks", []string{"loanserve_webhook_"}},
 	{"People", []string{"loanserve_sessions", "loanserve_login_", "loanserve_activity_"}},
 	{"Purges", []string{"loanserve_purge_"}},
 	{"The process", []string{"loanserve_build_", "loanserve_database_"}},
@@ -205,7 +206,7 @@ var labelValues = map[string]string{
 	"severity":                  "of a finding, or of a difference in the schema",
 	"stage":                     "of a backup: where it failed; of a statement: `to_make` or `to_deliver`",
 	"state":                     "of a job, as the queue has it; of a statement: `due` or `overdue`",
-	"status":                    "of a payment, a bill or a disbursement",
+	"status":                    "of a payment, a bill, a disbursement or a subscription",
 	"version":                   "of the program",
 	"what":                      "what waits, one of a handful of names",
 }

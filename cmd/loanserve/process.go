@@ -48,11 +48,13 @@ type processOptions struct {
 	checkSchema, allowDrift bool
 
 	// backups says where and when workers make backups; nil makes none.
-	backups     *jobs.Backups
-	servicer    statement.Servicer
-	stopTimeout time.Duration
-	drainDelay  time.Duration
-	log         *slog.Logger
+	backups *jobs.Backups
+	// webhookNetworks are not public, and webhooks may be sent to them.
+	webhookNetworks []netip.Prefix
+	servicer        statement.Servicer
+	stopTimeout     time.Duration
+	drainDelay      time.Duration
+	log             *slog.Logger
 
 	reversalApproval bool // of the API
 	changeApproval   bool // of the API
@@ -192,7 +194,7 @@ func (p *process) startWorker(ctx context.Context) error {
 		PaymentWorkers: p.workers, DayCloses: p.dayCloses(), Housekeeping: p.housekeeping, Servicer: p.servicer,
 		Checks:  p.checks,
 		Schema:  p.checker,
-		Backups: p.backups,
+		Backups: p.backups, WebhookNetworks: p.webhookNetworks,
 		Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {
@@ -237,7 +239,7 @@ func (p *process) startAPI(ctx context.Context) (err error) {
 	p.api, err = server.New(server.Options{
 		DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry, TrustedProxies: p.trustedProxies,
 		ReversalApproval: p.reversalApproval, ChangeApproval: p.changeApproval,
-		TimeZone: p.timeZone, CutOff: p.cutOff, OIDC: p.oidc,
+		TimeZone: p.timeZone, CutOff: p.cutOff, OIDC: p.oidc, WebhookNetworks: p.webhookNetworks,
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)

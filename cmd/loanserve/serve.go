@@ -85,11 +85,16 @@ func (w *workCommand) Run(ctx context.Context, p *program, c *cli) error {
 // options are what the flags say of the process.
 func (f *processFlags) options(p *program, c *cli) (processOptions, error) {
 	backups, err := f.backups(p)
+	var webhookNetworks []netip.Prefix
+	for _, n := range f.WebhookAllow {
+		webhookNetworks = append(webhookNetworks, netip.Prefix(n))
+	}
 	return processOptions{
-		databaseURL: string(f.DatabaseURL), poolSize: int(f.PoolSize), adminListen: f.AdminListen,
+		webhookNetworks: webhookNetworks,
+		databaseURL:     string(f.DatabaseURL), poolSize: int(f.PoolSize), adminListen: f.AdminListen,
 		housekeeping: &jobs.Housekeeping{
 			SessionGrace: time.Duration(f.SessionGrace), AttemptRetention: time.Duration(f.AttemptRetention),
-			HistoryRetention: time.Duration(f.HistoryRetention),
+			HistoryRetention: time.Duration(f.HistoryRetention), WebhookRetention: time.Duration(f.WebhookRetention),
 		},
 		checks:   true,
 		timeZone: f.TimeZone.Location, closeDayAt: f.CloseDayAt,

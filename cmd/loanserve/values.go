@@ -159,6 +159,22 @@ func (h *historyTime) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// webhookTime is how long messages of webhooks are kept: no shorter than they are tried.
+type webhookTime lifetime
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (w *webhookTime) UnmarshalText(text []byte) error {
+	var l lifetime
+	if err := l.UnmarshalText(text); err != nil {
+		return err
+	}
+	if time.Duration(l) < jobs.MinWebhookRetention {
+		return errors.New("must be 7d or more: messages are tried for half as long")
+	}
+	*w = webhookTime(l)
+	return nil
+}
+
 // timeZone is where a deployment is at home.
 type timeZone struct{ *time.Location }
 

@@ -7,6 +7,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/testdb"
+	"loanserve/jobs"
+	"loanserve/queries"
 )
 
 // Somebody with the rights of a superuser switches off the guards and deletes a loan.
@@ -94,6 +98,21 @@ func testWALThatNobodyArchives(t *testing.T, l *live) {
 	require.Nil(t, l.firing("LoanServeWALGap"))
 	l.dropSlot(t.Context())
 	l.resolves("LoanServeWALNotArchived")
+}
+
+// A receiver is gone, and its subscription with it, until somebody enables it.
+func testReceiverThatIsGone(t *testing.T, l *live) {
+	t.Helper()
+	require.Nil(t, l.firing("LoanServeWebhookDisabled"))
+	subscription, _ := testdb.WebhookSubscription(t, l.db.App, "https://example.com/", jobs.EventPaymentPosted)
+	_, err := queries.New(l.db.App).MarkWebhookSubscriptionDisabled(t.Context(), "gone", subscription.ID)
+	require.NoError(t, err)
+	a := l.fires("LoanServeWebhookDisabled")
+	require.Equal(t, "gone", a.Labels["status"])
+	path := "/v1/webhook-subscriptions/" + subscription.ID.String()
+	status, body := l.serve.request(http.MethodPatch, l.serve.API+path, l.token, `{"status":"active"}`)
+	require.Equal(t, http.StatusOK, status, body)
+	l.resolves("LoanServeWebhookDisabled")
 }
 
 // A worker is killed, and another one takes its place.

@@ -36,7 +36,8 @@ func startLive(t *testing.T) *live {
 	programs := programs(t)
 	l := &live{program: buildProgram(t)}
 	l.keepWAL()
-	l.token = l.output("token", "create", "--name", "test", "--scope", "loans:read", "--scope", "housekeeping:run")
+	l.token = l.output("token", "create", "--name", "test", "--scope", "loans:read", "--scope", "housekeeping:run",
+		"--scope", "webhooks:write")
 	l.serve = l.start("serve", "127.0.0.1:0", "--listen", "127.0.0.1:0")
 	l.work = l.start("work", "127.0.0.1:0")
 
@@ -169,6 +170,7 @@ func TestLive(t *testing.T) {
 		{"drift", testDrift},
 		{"discarded job", testDiscardedJob},
 		{"WAL that nobody archives", testWALThatNobodyArchives},
+		{"receiver that is gone", testReceiverThatIsGone},
 		{"stopped worker", testStoppedWorker},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.test(t, l) }) {

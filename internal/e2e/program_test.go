@@ -41,6 +41,7 @@ func TestProgram(t *testing.T) {
 		"regz":        testRegZ,
 		"curtailment": testCurtailment,
 		"reversals":   testReversalCrash,
+		"webhooks":    testWebhookCrash,
 		"provider":    testProviderIsAway,
 		"schedule":    testClosesDays,
 		"disburse":    testDisburse,

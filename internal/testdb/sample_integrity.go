@@ -14,7 +14,7 @@ func Integrity(t testing.TB, db queries.DBTX, run queries.Run, loan queries.Loan
 	if err != nil {
 		t.Fatalf("testdb: insert integrity check: %v", err)
 	}
-	err = q.InsertIntegrityFindings(ctx, queries.InsertIntegrityFindingsParams{
+	_, err = q.InsertIntegrityFindings(ctx, queries.InsertIntegrityFindingsParams{
 		Kind: []string{"chain_broken"}, Severity: []string{"critical"}, LoanID: []int64{loan.ID}, Subject: []string{""},
 		Details: []string{`{"count": 1}`}, SuggestedAction: []string{"Look at it."},
 	})

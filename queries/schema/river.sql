@@ -1,4 +1,4 @@
--- The columns of River's tables that our own queries read, for their types
+-- The columns of River's tables that our own queries read and write, for their types
 -- only: River's migrations make the tables. `sqlc vet` prepares the queries on a
 -- database that has the real one.
 CREATE SCHEMA river;
