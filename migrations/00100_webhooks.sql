@@ -81,14 +81,14 @@ CREATE INDEX webhook_deliveries_delivered_idx ON webhook_deliveries (subscriptio
 CREATE INDEX webhook_deliveries_failed_idx ON webhook_deliveries (subscription_id, first_failed_at)
   WHERE first_failed_at IS NOT NULL AND status <> 'delivered';
 
--- What was asked for once and makes nothing that could keep the request's key: to send
--- again, and to replace a secret.
+-- What was asked for once and makes nothing that keeps the request's key for good: to
+-- send a test or to send again, and to replace a secret.
 CREATE TABLE webhook_requests (
   requested_by    text NOT NULL CHECK (length(requested_by) BETWEEN 1 AND 200),
   idempotency_key text NOT NULL CHECK (length(idempotency_key) BETWEEN 1 AND 255),
   request_hash    bytea NOT NULL CHECK (octet_length(request_hash) = 32),
   subscription_id uuid NOT NULL REFERENCES webhook_subscriptions ON DELETE RESTRICT,
-  replayed        integer CHECK (replayed >= 0), -- how many deliveries; null of a secret
+  replayed        integer CHECK (replayed >= 0), -- how many deliveries; null where none was sent again
   last_at         timestamptz, -- of the last of them
   created_at      timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (requested_by, idempotency_key)

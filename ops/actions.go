@@ -91,13 +91,13 @@ func (a *action) form(ids []hidden, key string, sent url.Values, refused *refusa
 		key = uuid.Must(uuid.NewV7()).String()
 	}
 	f := form{Name: a.name, Label: a.label, Explain: a.explain, Danger: a.danger, Hidden: ids, Key: key}
-	suffix := ""
+	var suffix strings.Builder
 	for _, id := range ids {
-		suffix += "-" + id.Value
+		suffix.WriteString("-" + id.Value)
 	}
 	for _, of := range a.fields {
 		shown := fieldView{
-			ID: a.name + suffix + "-" + of.name, Name: of.name, Label: of.label, Kind: of.kind, Value: of.usual, Help: of.help,
+			ID: a.name + suffix.String() + "-" + of.name, Name: of.name, Label: of.label, Kind: of.kind, Value: of.usual, Help: of.help,
 			Required: !of.optional && of.kind != "yes", Problem: refused.of(of.name),
 		}
 		if sent != nil {

@@ -90,6 +90,7 @@ func (p *Pages) backup(r *http.Request, v *visitor) (*view, error) {
 		}}}
 	}
 	return &view{
-		Template: "detail.html", Title: initial(b.Kind) + " backup", Body: shown, Crumbs: []link{{"Backups", Root + "/backups"}},
+		Template: "detail.html", Title: initial(b.Kind) + " backup", Body: shown,
+		Crumbs: []link{{"Backups", Root + "/backups"}},
 	}, nil
 }

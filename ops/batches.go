@@ -81,10 +81,14 @@ func (p *Pages) routeBatches() {
 		explain: "Says what becomes of this line, once and for ever.",
 		fields: []field{
 			{
-				name: "action", label: "What becomes of it", kind: "select", options: []string{"assign", "return", "reverse", "close"},
-				help: "Of a payment: assign it to a loan, or return the money. Of a return: reverse a payment, or close it.",
+				name: "action", label: "What becomes of it", kind: "select",
+				options: []string{"assign", "return", "reverse", "close"},
+				help:    "Of a payment: assign it to a loan, or return the money. Of a return: reverse a payment, or close it.",
 			},
-			{name: "loan_id", label: "Loan to assign it to", kind: "number", optional: true, help: "The loan's id, as in its page's address."},
+			{
+				name: "loan_id", label: "Loan to assign it to", kind: "number", optional: true,
+				help: "The loan's id, as in its page's address.",
+			},
 			{name: "payment_id", label: "Payment to reverse", kind: "text", optional: true},
 			{name: "note", label: "Note", kind: "area", optional: true, help: "Needed to return or close."},
 		},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 
@@ -84,9 +85,7 @@ func (p *Pages) call(r *http.Request, method, target string, body any, more http
 			inner.Header[name] = values
 		}
 	}
-	for name, values := range more {
-		inner.Header[name] = values
-	}
+	maps.Copy(inner.Header, more)
 	if body != nil {
 		inner.Header.Set("Content-Type", "application/json")
 	}

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -80,9 +81,7 @@ func limitText(n int) string {
 // some reads the first items of a list of the API.
 func some[T any](p *Pages, r *http.Request, path string, n int, query url.Values) (page[T], error) {
 	asked := url.Values{"limit": {limitText(n)}}
-	for name, values := range query {
-		asked[name] = values
-	}
+	maps.Copy(asked, query)
 	return get[page[T]](p, r, path, asked)
 }
 

@@ -72,7 +72,8 @@ type bill struct {
 	Basis       string `json:"basis"`
 }
 
-var analysisColumns = columns("Analysis", "Loan", "State", "Kind", "As of", "#Surplus", "#Shortage", "#Deficiency", "#New payment", "From", "Stored")
+var analysisColumns = columns("Analysis", "Loan", "State", "Kind", "As of", "#Surplus", "#Shortage",
+	"#Deficiency", "#New payment", "From", "Stored")
 
 func (p *Pages) routeEscrow() {
 	r := p.router
@@ -126,8 +127,11 @@ func (p *Pages) analysis(r *http.Request, _ *visitor) (*view, error) {
 
 func (a *analysis) facts(p *Pages) []fact {
 	facts := []fact{
-		{"Loan", loanCell(a.LoanID)}, {"Kind", text(words(a.Kind))}, {"As of", text(a.AsOfOn)},
-		{"Year begins", text(a.StartOn)}, {"Refused because", text(words(a.Refusal))},
+		{"Loan", loanCell(a.LoanID)},
+		{"Kind", text(words(a.Kind))},
+		{"As of", text(a.AsOfOn)},
+		{"Year begins", text(a.StartOn)},
+		{"Refused because", text(words(a.Refusal))},
 	}
 	if a.Status == "finished" {
 		facts = append(facts,
@@ -245,7 +249,9 @@ func (p *Pages) loanEscrow(r *http.Request, v *visitor, path string, _ *loan) ([
 		Title: "Escrow lines", Table: table{
 			Columns: columns("What", "Payee", "#Amount", "#Every … months", "Next due"), Empty: "Nothing is paid from escrow.",
 			Rows: rowsOf(lines.Data, func(l escrowLine) []cell {
-				return []cell{text(initial(words(l.Kind))), text(l.Payee), money(l.AmountCents), count(l.EveryMonths), text(l.NextDueOn)}
+				return []cell{
+					text(initial(words(l.Kind))), text(l.Payee), money(l.AmountCents), count(l.EveryMonths), text(l.NextDueOn),
+				}
 			}),
 		},
 	}, {

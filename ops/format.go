@@ -50,7 +50,7 @@ func number(n int64) string {
 
 // percent writes a rate in millionths: 68750 is 6.875 %.
 func percent(ppm int64) string {
-	text := strconv.FormatFloat(float64(ppm)/10_000, 'f', 4, 64) //nolint:forbidigo // Shown, and computed with by nobody.
+	text := strconv.FormatFloat(float64(ppm)/10_000, 'f', 4, 64)
 	text = strings.TrimRight(text, "0")
 	return strings.TrimSuffix(text, ".") + " %"
 }

@@ -37,7 +37,10 @@ func TestAmount(t *testing.T) {
 		require.NoError(t, err, typed)
 		require.Equal(t, want, got, typed)
 	}
-	for _, typed := range []string{"", "x", "1.5", ".50", "1,23.00", "1e3", "-1", "+1", " 1", "१", "1.000", "12345678901234"} {
+	for _, typed := range []string{
+		"", "x", "1.5", ".50", "1,23.00", "1e3", "-1", "+1", " 1", "१", "1.000",
+		"12345678901234",
+	} {
 		_, err := field{kind: "cents"}.read(typed)
 		require.Error(t, err, typed)
 	}

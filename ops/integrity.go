@@ -25,7 +25,8 @@ var findingColumns = columns("What", "Severity", "Loan", "Details", "What to do"
 
 func (p *Pages) findingRow(f finding) []cell {
 	return []cell{
-		{Text: initial(words(f.Kind)), Note: f.Subject}, state(f.Severity), loanCell(f.LoanID), text(string(f.Details)),
+		{Text: initial(words(f.Kind)), Note: f.Subject},
+		state(f.Severity), loanCell(f.LoanID), text(string(f.Details)),
 		text(f.SuggestedAction), p.instant(f.FirstSeenAt), p.instant(f.LastSeenAt), p.instant(f.ResolvedAt),
 	}
 }
@@ -52,5 +53,6 @@ func (p *Pages) loanFindings(r *http.Request, v *visitor, _ string, l *loan) ([]
 	if err != nil || len(rows.Data) == 0 {
 		return nil, err
 	}
-	return []section{{Title: "Findings", Table: table{Columns: findingColumns, Rows: rowsOf(rows.Data, p.findingRow)}}}, nil
+	found := table{Columns: findingColumns, Rows: rowsOf(rows.Data, p.findingRow)}
+	return []section{{Title: "Findings", Table: found}}, nil
 }

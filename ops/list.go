@@ -93,7 +93,8 @@ func (f filter) view(value string) filterView {
 	}
 	shown := filterView{Name: f.name, Label: f.label, Kind: f.kind, Value: value, Help: f.help, All: f.usual == ""}
 	for _, option := range f.options {
-		shown.Options = append(shown.Options, optionView{Value: option, Text: initial(words(option)), Selected: option == value})
+		shown.Options = append(shown.Options,
+			optionView{Value: option, Text: initial(words(option)), Selected: option == value})
 	}
 	if value != "" && f.kind == "select" && !slices.Contains(f.options, value) {
 		shown.Options = append(shown.Options, optionView{Value: value, Text: value, Selected: true})

@@ -79,7 +79,10 @@ func (p *Pages) routeLoans() {
 	r.Get("/loans", p.page(pageOf(p, list[loan]{
 		title: "Loans", empty: "No loan is boarded yet.", api: "/v1/loans",
 		filters: []filter{
-			{name: "q", label: "Loan number or borrower", kind: "search", help: "How a loan's number or a borrower's name begins."},
+			{
+				name: "q", label: "Loan number or borrower", kind: "search",
+				help: "How a loan's number or a borrower's name begins.",
+			},
 		},
 		columns: columns("Number", "Borrower", "State", "Next due", "#Principal", "#Escrow", "#Suspense", "#Late charges"),
 		row: func(l loan) []cell {
@@ -116,10 +119,14 @@ func (p *Pages) offerLoanActions() {
 	}, action{
 		name: "analyze-loan", label: "Analyze escrow", scope: "escrow:analyze", keyed: true,
 		path: "/v1/loans/{loan_id}/escrow-analyses", done: "The analysis is being made.",
-		explain: "Computes what the escrow account needs. Unless it is only tried, the payment changes and a statement is made.",
+		explain: "Computes what the escrow account needs. Unless it is only tried, the payment changes and a statement " +
+			"is made.",
 		fields: []field{
 			{name: "as_of_on", label: "As of", kind: "date"},
-			{name: "kind", label: "Kind", kind: "select", options: []string{"on_demand", "annual", "short_year"}, usual: "on_demand"},
+			{
+				name: "kind", label: "Kind", kind: "select", options: []string{"on_demand", "annual", "short_year"},
+				usual: "on_demand",
+			},
 			{name: "dry_run", label: "Only try it: nothing changes", kind: "yes"},
 		},
 		next: func(a *answer) string {
@@ -141,7 +148,8 @@ func (p *Pages) loan(r *http.Request, v *visitor) (*view, error) {
 		Forms: p.forms(v, []hidden{{"loan_id", strconv.FormatInt(l.LoanID, 10)}}, "submit-payment", "analyze-loan"),
 	}
 	parts := []func(*http.Request, *visitor, string, *loan) ([]section, error){
-		p.lastTransactions, p.comingInstallments, p.loanPayments, p.loanEscrow, p.loanChanges, p.loanDocuments, p.loanFindings,
+		p.lastTransactions, p.comingInstallments, p.loanPayments, p.loanEscrow, p.loanChanges, p.loanDocuments,
+		p.loanFindings,
 	}
 	for _, part := range parts {
 		sections, err := part(r, v, path, &l)
@@ -184,8 +192,8 @@ func (l *loan) facts(p *Pages) []fact {
 }
 
 // transactionColumns are the accounts of the books, debits positive.
-var transactionColumns = columns("#Seq", "What", "Effective", "#Cash", "#Principal", "#Interest", "#Escrow", "#Suspense",
-	"#Late charges", "#Fees", "Rule", "Caused by")
+var transactionColumns = columns("#Seq", "What", "Effective", "#Cash", "#Principal", "#Interest", "#Escrow",
+	"#Suspense", "#Late charges", "#Fees", "Rule", "Caused by")
 
 // transactionRow shows amounts as the borrower sees them: what reduces his debt, or
 // is held for him, is positive.
@@ -216,7 +224,8 @@ func causeURL(cause string) string {
 	return ""
 }
 
-const historyIntro = "Positive amounts reduce the debt or are held for the borrower. Each has the rule that put it there."
+const historyIntro = "Positive amounts reduce the debt or are held for the borrower. Each has the rule that put it " +
+	"there."
 
 func (p *Pages) lastTransactions(r *http.Request, _ *visitor, path string, l *loan) ([]section, error) {
 	const last = 15
@@ -239,7 +248,9 @@ func (p *Pages) loanTransactions(r *http.Request, v *visitor) (*view, error) {
 	shown, err := pageOf(p, list[transaction]{
 		title: "History of the loan", intro: historyIntro, empty: "Nothing has been posted yet.",
 		api: "/v1/loans/" + url.PathEscape(id) + "/transactions", columns: transactionColumns, row: transactionRow,
-		filters: []filter{{name: "order", label: "Order", kind: "select", usual: "oldest", options: []string{"oldest", "newest"}}},
+		filters: []filter{
+			{name: "order", label: "Order", kind: "select", usual: "oldest", options: []string{"oldest", "newest"}},
+		},
 	})(r, v)
 	if err != nil {
 		return nil, err

@@ -237,7 +237,10 @@ func (g *glance) lossTiles() []tile {
 const backupAge = 26 * time.Hour
 
 func (g *glance) backupTiles() []tile {
-	t := tile{Name: "Last verified backup", Figure: "Never", Tone: "bad", Text: "No backup was proven yet.", URL: Root + "/backups"}
+	t := tile{
+		Name: "Last verified backup", Figure: "Never", Tone: "bad", Text: "No backup was proven yet.",
+		URL: Root + "/backups",
+	}
 	for _, b := range g.Backups {
 		if b.VerifiedOf == nil || g.AsOf == nil {
 			continue
@@ -307,7 +310,9 @@ func (g *glance) queueTiles() []tile {
 		}
 	}
 	const stalled = 5 * time.Minute
-	jobs := tile{Name: "Jobs waiting", Figure: number(waiting), Tone: "good", Text: "Nothing waits.", URL: Root + "/queues"}
+	jobs := tile{
+		Name: "Jobs waiting", Figure: number(waiting), Tone: "good", Text: "Nothing waits.", URL: Root + "/queues",
+	}
 	if oldest > 0 {
 		jobs.Text = "The oldest for " + age(oldest) + "."
 	}

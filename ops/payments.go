@@ -165,7 +165,8 @@ func (s *split) section() section {
 	return section{
 		Title: "How it was divided", Intro: "Each part has the rule that put it there.",
 		Table: table{
-			Columns: columns("#Seq", "What", "Due", "#Interest", "#Principal", "#Escrow", "#Late charge", "#Fee", "#Suspense", "Rule"),
+			Columns: columns("#Seq", "What", "Due", "#Interest", "#Principal", "#Escrow", "#Late charge", "#Fee", "#Suspense",
+				"Rule"),
 			Rows: rowsOf(s.Parts, func(part splitPart) []cell {
 				return []cell{
 					count(part.Seq), text(initial(words(part.Kind))), text(part.DueOn), moneyOrNothing(part.InterestCents),
@@ -184,7 +185,9 @@ func (p *Pages) reversalRow(w reversal) []cell {
 	status.Note = words(w.Refusal)
 	decided := cell{Text: w.DecidedBy, Note: w.DecisionNote}
 	return []cell{
-		{Text: w.ReversalID, Long: true, URL: paymentURL(w.PaymentID)}, status, {Text: words(w.Reason), Note: w.Note},
+		{Text: w.ReversalID, Long: true, URL: paymentURL(w.PaymentID)},
+		status,
+		{Text: words(w.Reason), Note: w.Note},
 		text(w.RequestedBy), decided, moneyOrNothing(w.FeeCents), p.instant(w.CreatedAt), p.instant(w.PostedAt),
 	}
 }
@@ -226,10 +229,14 @@ func (p *Pages) offerReversals() {
 			"approval, it waits until somebody else has approved it.",
 		fields: []field{
 			{
-				name: "reason", label: "Reason", kind: "text", options: []string{"misapplied", "duplicate", "stop", "R01", "R02", "R03", "R09"},
-				help: "misapplied, duplicate, stop, or the code of the return, such as R01.",
+				name: "reason", label: "Reason", kind: "text",
+				options: []string{"misapplied", "duplicate", "stop", "R01", "R02", "R03", "R09"},
+				help:    "misapplied, duplicate, stop, or the code of the return, such as R01.",
 			},
-			{name: "returned_on", label: "Returned on", kind: "date", optional: true, help: "When it came back, where a bank returned it."},
+			{
+				name: "returned_on", label: "Returned on", kind: "date", optional: true,
+				help: "When it came back, where a bank returned it.",
+			},
 			{name: "note", label: "Note", kind: "area", optional: true},
 		},
 	}, action{

@@ -50,7 +50,8 @@ func (p *Pages) routePeople() {
 		columns: columns("Name", "Full name", "State", "Roles", "Since"),
 		row: func(u user) []cell {
 			return []cell{
-				to(u.Name, userURL(u.UserID)), text(u.FullName), u.state(), text(strings.Join(u.Roles, ", ")), p.instant(u.CreatedAt),
+				to(u.Name, userURL(u.UserID)), text(u.FullName), u.state(), text(strings.Join(u.Roles, ", ")),
+				p.instant(u.CreatedAt),
 			}
 		},
 	})))
@@ -65,8 +66,11 @@ func (p *Pages) routePeople() {
 		columns: columns("When", "What", "Who", "To whom", "From", "#Requests", "Details"),
 		row: func(e auditEvent) []cell {
 			return []cell{
-				p.instant(e.OccurredAt), text(words(e.Kind)), {Text: e.ActorName, Note: e.Actor}, text(e.TargetName), text(e.IP),
-				count(e.Requests), {Text: string(e.Details), Note: e.RequestID},
+				p.instant(e.OccurredAt), text(words(e.Kind)),
+				{Text: e.ActorName, Note: e.Actor},
+				text(e.TargetName), text(e.IP),
+				count(e.Requests),
+				{Text: string(e.Details), Note: e.RequestID},
 			}
 		},
 	})))

@@ -60,7 +60,8 @@ func (p *Pages) routeQueues() {
 		explain: "Makes the job due now. Working a job twice changes nothing twice.", done: "The job is due again.",
 	}, action{
 		name: "cancel-job", label: "Cancel it", scope: "jobs:control", bare: true, path: "/v1/jobs/{job_id}/cancel",
-		explain: "The job is not worked any more. What asked for it may stay undone.", done: "The job is canceled.", danger: true,
+		explain: "The job is not worked any more. What asked for it may stay undone.", done: "The job is canceled.",
+		danger: true,
 	})
 }
 
@@ -68,7 +69,8 @@ func jobURL(id int64) string { return Root + "/queues/jobs/" + number0(id) }
 
 func (p *Pages) jobRow(j job) []cell {
 	return []cell{
-		{Text: words(j.Kind), Note: number0(j.JobID), URL: jobURL(j.JobID)}, state(j.State), text(j.Queue),
+		{Text: words(j.Kind), Note: number0(j.JobID), URL: jobURL(j.JobID)},
+		state(j.State), text(j.Queue),
 		text(number(j.Attempt) + " of " + number(j.MaxAttempts)), p.instant(j.CreatedAt), p.instant(j.ScheduledAt),
 		p.instant(j.FinalizedAt), text(j.LastError),
 	}
@@ -80,7 +82,8 @@ func (p *Pages) queues(r *http.Request, v *visitor) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := &detail{Poll: true, Lead: "What waits to be worked. Pausing a queue stops what its jobs do, until it is resumed."}
+	shown := &detail{Poll: true, Lead: "What waits to be worked. Pausing a queue stops what its " +
+		"jobs do, until it is resumed."}
 	if v.may("jobs:control") {
 		shown.Links = []link{{"The queue's own pages", Root + "/jobs"}}
 	}

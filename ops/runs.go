@@ -128,8 +128,8 @@ func (p *Pages) offerRuns() {
 	day := []field{{name: "as_of_on", label: "Business date", kind: "date"}}
 	p.offer(action{
 		name: "close-day", label: "Close a day", scope: "loans:close", keyed: true, path: "/v1/day-closes", fields: day,
-		explain: "Does what falls due up to the end of the day: held money, late charges, bills and analyses. Days that were " +
-			"missed are made up; a day that is closed again brings nothing new.",
+		explain: "Does what falls due up to the end of the day: held money, late charges, bills and analyses. Days that " +
+			"were missed are made up; a day that is closed again brings nothing new.",
 		done: "The close is asked for.", next: toRun,
 	}, action{
 		name: "analyze-portfolio", label: "Analyze escrow of all that are due", scope: "escrow:analyze", keyed: true,

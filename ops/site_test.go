@@ -3,6 +3,7 @@ package ops_test
 import (
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -171,9 +172,7 @@ func fill(t *testing.T, page, action string, fields url.Values) url.Values {
 		}
 	}
 	require.True(t, found, "there is a form %s", action)
-	for name, values := range fields {
-		sent[name] = values
-	}
+	maps.Copy(sent, fields)
 	return sent
 }
 

@@ -17,8 +17,8 @@ func (s *Server) routeBackupVerifications() {
 	register(s, ScopeBackupsRun, huma.Operation{
 		OperationID: "verify-backup", Method: http.MethodPost, Path: "/v1/backups/{backup_id}/verifications",
 		Tags: []string{"backups"}, Summary: "Have a backup proven again",
-		Description: "It is restored into a scratch server, and compared. The verdict is at the Location. One that waits to " +
-			"be proven is not asked for a second time, so this needs no key.",
+		Description: "It is restored into a scratch server, and compared. The verdict is at the Location. One that waits " +
+			"to be proven is not asked for a second time, so this needs no key.",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.verifyBackup)
 }

@@ -119,9 +119,9 @@ func (s *Server) readGlance(ctx context.Context) (operations, error) {
 // with their time, in milliseconds.
 func idFrom(at time.Time) uuid.UUID {
 	var id uuid.UUID
-	ms := uint64(max(0, at.UnixMilli())) //nolint:gosec // Not negative.
+	ms := uint64(max(0, at.UnixMilli()))
 	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i)) //nolint:gosec // The byte that is meant.
+		id[i] = byte(ms >> (40 - 8*i))
 	}
 	return id
 }
@@ -143,7 +143,9 @@ func (s *Server) glanceAtPayments(ctx context.Context, now time.Time, shown *ope
 	if err != nil {
 		return fmt.Errorf("count received payments: %w", err)
 	}
-	shown.Received = receivedPayments{Payments: waiting.Payments, OldestAgeSeconds: int64(now.Sub(waiting.OldestAt).Seconds())}
+	shown.Received = receivedPayments{
+		Payments: waiting.Payments, OldestAgeSeconds: int64(now.Sub(waiting.OldestAt).Seconds()),
+	}
 	return nil
 }
 

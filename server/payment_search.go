@@ -20,8 +20,8 @@ import (
 const searchWindow = 20_000
 
 // windowNote is said of lists that are searched window by window.
-const windowNote = "What has no index is looked for among the latest 20,000 at a time: such a page may have fewer items " +
-	"than the limit, or none, and more follow by its next_cursor."
+const windowNote = "What has no index is looked for among the latest 20,000 at a time: such a page may have fewer " +
+	"items than the limit, or none, and more follow by its next_cursor."
 
 func (s *Server) routePaymentSearch() {
 	register(s, ScopePaymentsRead, huma.Operation{

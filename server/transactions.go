@@ -102,7 +102,9 @@ func (s *Server) listTransactions(ctx context.Context, in *listTransactionsInput
 }
 
 // readTransactions reads one more than a page of them.
-func (s *Server) readTransactions(ctx context.Context, in *listTransactionsInput) (rows []queries.Transaction, err error) {
+func (s *Server) readTransactions(
+	ctx context.Context, in *listTransactionsInput,
+) (rows []queries.Transaction, err error) {
 	after, err := in.afterNumber(32)
 	if err != nil {
 		return nil, err

@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
@@ -60,32 +62,51 @@ type testWebhookSubscriptionInput struct {
 	Key string `header:"Idempotency-Key" required:"true" minLength:"1" maxLength:"600" doc:"Makes the request safe to repeat."`
 }
 
-type webhookMessageOutput struct{ Body webhookMessage }
+type testWebhookSubscriptionOutput struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"true when this is the first answer again."`
+	Body     webhookMessage
+}
 
 func (s *Server) testWebhookSubscription(
 	ctx context.Context, in *testWebhookSubscriptionInput,
-) (*webhookMessageOutput, error) {
-	key, err := parseKey(in.Key)
-	if err != nil {
-		return nil, err
-	}
-	source := in.SubscriptionID.String() + " " + PrincipalOf(ctx).ID + " " + key
-	out := &webhookMessageOutput{}
-	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+) (*testWebhookSubscriptionOutput, error) {
+	var source string
+	var message queries.WebhookMessage
+	row, replayed, err := s.onceForWebhooks(ctx, webhookRequest{
+		operation: "test-webhook-subscription", key: in.Key, body: nil,
+		path: webhookSubscriptionsPath + "/" + in.SubscriptionID.String() + "/test",
+	}, func(tx pgx.Tx, record *queries.InsertWebhookRequestParams) (err error) {
+		record.SubscriptionID = in.SubscriptionID
 		if err := lockActiveSubscription(ctx, queries.New(tx), in.WebhookSubscriptionPath); err != nil {
 			return err
 		}
-		row, err := jobs.SendTestWebhook(ctx, tx, s.jobs, in.SubscriptionID, source)
-		if err != nil {
-			return err
-		}
-		out.Body, err = webhookMessageOf(row)
+		source = testSource(in.SubscriptionID, record.RequestedBy, record.IdempotencyKey)
+		message, err = jobs.SendTestWebhook(ctx, tx, s.jobs, in.SubscriptionID, source)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	if replayed != "" {
+		source = testSource(in.SubscriptionID, row.RequestedBy, row.IdempotencyKey)
+		message, err = s.q.GetWebhookMessageBySource(ctx, jobs.EventTest, source)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, notFound("The message that was sent under this key was deleted, because it is old.")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("get message: %w", err)
+		}
+	}
+	shown, err := webhookMessageOf(message)
+	if err != nil {
+		return nil, err
+	}
+	return &testWebhookSubscriptionOutput{Replayed: replayed, Body: shown}, nil
+}
+
+// testSource says which wish for a test message it is.
+func testSource(subscription uuid.UUID, by, key string) string {
+	return subscription.String() + " " + by + " " + key
 }
 
 type replayWebhookSubscriptionInput struct {

@@ -11,7 +11,7 @@ import (
 	"loanserve/queries"
 )
 
-// webhookRequest is a wish that makes nothing that could keep its key.
+// webhookRequest is a wish that makes nothing that keeps its key for good.
 type webhookRequest struct {
 	operation, path string
 	key             string // as it was sent

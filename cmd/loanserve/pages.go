@@ -16,7 +16,8 @@ import (
 // Those begin to count jobs when the first of them is asked for, and until ctx ends.
 func (p *process) mountPages(ctx context.Context, queue *river.Client[pgx.Tx]) error {
 	jobs, err := riverui.NewHandler(&riverui.HandlerOpts{
-		Endpoints: riverui.NewEndpoints(queue, nil), Logger: p.log, Prefix: ops.Root + "/jobs", JobListHideArgsByDefault: true,
+		Endpoints: riverui.NewEndpoints(queue, nil), Logger: p.log, Prefix: ops.Root + "/jobs",
+		JobListHideArgsByDefault: true,
 	})
 	if err != nil {
 		return fmt.Errorf("make the queue's pages: %w", err)
