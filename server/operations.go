@@ -17,18 +17,20 @@ import (
 )
 
 func (s *Server) routeOperations() {
-	s.portfolio = &portfolioFigures{read: s.readPortfolio, log: s.log}
-	s.glance = &glanceCache{read: s.readGlance}
+	s.glance = &figures[operations]{
+		read: s.readGlance, log: s.log, maxAge: glanceFor, timeout: glanceTimeout, patience: glancePatience,
+	}
+	s.portfolio = &figures[portfolioGlance]{
+		read: s.readPortfolio, log: s.log, maxAge: portfolioFor, timeout: portfolioTimeout, patience: portfolioPatience,
+	}
 	register(s, ScopeOperationsRead, huma.Operation{
 		OperationID: "get-operations", Method: http.MethodGet, Path: "/v1/operations", Tags: []string{"operations"},
 		Summary: "See at a glance whether all is well",
-		Description: "Figures of the whole database, up to ten seconds old. Those of the portfolio, which all loans or all " +
-			"payments of a month are read for, are up to five minutes old, and missing where they could not be read yet.",
+		Description: "Figures of the whole database, read anew every ten seconds while somebody looks. Those of the " +
+			"portfolio, which all loans or all payments of a month are read for, are read anew every five minutes, and " +
+			"missing where they could not be read yet.",
 	}, s.getOperations)
 }
-
-// glanceFor is how old what is seen at a glance may be: many look at it at once.
-const glanceFor = 10 * time.Second
 
 type getOperationsOutput struct{ Body operations }
 
@@ -36,7 +38,7 @@ type getOperationsOutput struct{ Body operations }
 type operations struct {
 	AsOf      time.Time        `json:"as_of" doc:"When it was read."`
 	Today     dayOfPayments    `json:"today" doc:"The payments that were stored today, where the deployment is at home."`
-	Received  receivedPayments `json:"received" doc:"Those of the last week's payments that wait to be posted."`
+	Received  receivedPayments `json:"received" doc:"Those of the latest 20,000 payments that wait to be posted."`
 	Waiting   []waitingWork    `json:"waiting" doc:"What waits for a person or for its day."`
 	Runs      []run            `json:"runs" doc:"The last run of each kind."`
 	Backups   []lastBackup     `json:"backups" doc:"The newest of each kind."`
@@ -90,11 +92,14 @@ type recentLogins struct {
 	Throttled int64 `json:"throttled" doc:"Noted once a second and account at most."`
 }
 
+var errNoFigures = errors.New("figures were not read in time")
+
 func (s *Server) getOperations(ctx context.Context, _ *struct{}) (*getOperationsOutput, error) {
-	shown, err := s.glance.get(ctx)
-	if err != nil {
-		return nil, err
+	seen := s.glance.get(ctx)
+	if seen == nil {
+		return nil, unavailable("The figures could not be read in time. Try again.", errNoFigures)
 	}
+	shown := *seen
 	shown.Portfolio = s.portfolio.get(ctx)
 	return &getOperationsOutput{Body: shown}, nil
 }
@@ -138,13 +143,16 @@ func (s *Server) glanceAtPayments(ctx context.Context, now time.Time, shown *ope
 			shown.Today = d
 		}
 	}
-	const week = 7 * 24 * time.Hour
-	waiting, err := s.q.GetReceivedPayments(ctx, idFrom(now.Add(-week)))
+	from, err := s.q.GetPaymentWindow(ctx, uuid.Max, searchWindow-1)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("get window: %w", err)
+	}
+	waiting, err := s.q.GetReceivedPayments(ctx, from)
 	if err != nil {
 		return fmt.Errorf("count received payments: %w", err)
 	}
 	shown.Received = receivedPayments{
-		Payments: waiting.Payments, OldestAgeSeconds: int64(now.Sub(waiting.OldestAt).Seconds()),
+		Payments: waiting.Payments, OldestAgeSeconds: int64(max(0, now.Sub(waiting.OldestAt)).Seconds()),
 	}
 	return nil
 }

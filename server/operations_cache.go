@@ -14,29 +14,6 @@ import (
 	"loanserve/mortgage"
 )
 
-// glanceCache keeps what is seen at a glance, so that many who look read it once.
-type glanceCache struct {
-	read func(context.Context) (operations, error)
-
-	mu     sync.Mutex
-	readAt time.Time
-	seen   operations
-}
-
-// get returns what was read within the last seconds, or reads it.
-func (c *glanceCache) get(ctx context.Context) (operations, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.readAt) < glanceFor {
-		return c.seen, nil
-	}
-	seen, err := c.read(ctx)
-	if err == nil {
-		c.seen, c.readAt = seen, time.Now()
-	}
-	return seen, err
-}
-
 const (
 	// portfolioFor is how old the figures of the portfolio may be.
 	portfolioFor = 5 * time.Minute
@@ -44,6 +21,11 @@ const (
 	portfolioTimeout = 30 * time.Second
 	// portfolioPatience is how long a request waits for the first of them.
 	portfolioPatience = time.Second
+	// glanceFor, glanceTimeout and glancePatience are the same of what is seen at a
+	// glance: many look at it at once.
+	glanceFor      = 10 * time.Second
+	glanceTimeout  = 10 * time.Second
+	glancePatience = 5 * time.Second
 	// trendDays is how many days of payments are shown.
 	trendDays = 30
 )
@@ -70,32 +52,39 @@ type heldLoan struct {
 	SinceOn       date           `json:"since_on" doc:"The day of the last entry in its books."`
 }
 
-// portfolioFigures keeps the figures of the portfolio. They are read behind the
-// request's back: whoever asks gets what there is, and only the first waits a moment.
-type portfolioFigures struct {
-	read func(context.Context) (*portfolioGlance, error)
-	log  *slog.Logger
+// figures keeps what costs something to read. It is read behind the requests' backs:
+// whoever asks gets what there is, a little old as it may be, while it is read anew.
+// Only where there is nothing yet, or what there is is far too old, a request waits.
+type figures[T any] struct {
+	read     func(context.Context) (T, error)
+	log      *slog.Logger
+	maxAge   time.Duration // after which it is read anew
+	timeout  time.Duration // of reading
+	patience time.Duration // of a request that has to wait
 
 	mu      sync.Mutex
-	seen    *portfolioGlance
+	seen    *T
+	seenAt  time.Time     // when what is seen was read
 	readAt  time.Time     // when reading last began
 	running chan struct{} // closed when the reading under way is over; nil where none is
 	work    sync.WaitGroup
 }
 
-// get returns the figures, or nil where there are none yet.
-func (f *portfolioFigures) get(ctx context.Context) *portfolioGlance {
+// get returns the figures, or nil where there are none in time.
+func (f *figures[T]) get(ctx context.Context) *T {
 	f.mu.Lock()
-	if f.running == nil && time.Since(f.readAt) >= portfolioFor {
+	if f.running == nil && time.Since(f.readAt) >= f.maxAge {
 		f.running, f.readAt = make(chan struct{}), time.Now()
 		f.work.Go(func() { f.refresh(context.WithoutCancel(ctx)) })
 	}
+	const tooOld = 6
 	seen, running := f.seen, f.running
+	enough := seen != nil && time.Since(f.seenAt) < tooOld*f.maxAge
 	f.mu.Unlock()
-	if seen != nil || running == nil {
+	if enough || running == nil {
 		return seen
 	}
-	patience := time.NewTimer(portfolioPatience)
+	patience := time.NewTimer(f.patience)
 	defer patience.Stop()
 	select {
 	case <-running:
@@ -107,8 +96,8 @@ func (f *portfolioFigures) get(ctx context.Context) *portfolioGlance {
 	return f.seen
 }
 
-func (f *portfolioFigures) refresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, portfolioTimeout)
+func (f *figures[T]) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	seen, err := f.read(ctx)
 	f.mu.Lock()
@@ -116,21 +105,22 @@ func (f *portfolioFigures) refresh(ctx context.Context) {
 	close(f.running)
 	f.running = nil
 	if err != nil {
-		f.log.LogAttrs(ctx, slog.LevelWarn, "cannot read the figures of the portfolio", causeAttr(err))
+		f.readAt = time.Time{} // The next who asks tries again.
+		f.log.LogAttrs(ctx, slog.LevelWarn, "cannot read figures for operators", causeAttr(err))
 		return
 	}
-	f.seen = seen
+	f.seen, f.seenAt = &seen, time.Now()
 }
 
 // close waits for the reading under way.
-func (f *portfolioFigures) close() { f.work.Wait() }
+func (f *figures[T]) close() { f.work.Wait() }
 
-func (s *Server) readPortfolio(ctx context.Context) (*portfolioGlance, error) {
+func (s *Server) readPortfolio(ctx context.Context) (portfolioGlance, error) {
 	now := time.Now()
-	shown := &portfolioGlance{AsOf: now.UTC(), PaymentsByDay: []dayOfPayments{}}
+	shown := portfolioGlance{AsOf: now.UTC(), PaymentsByDay: []dayOfPayments{}}
 	held, err := s.q.GetHeldMoney(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("get held money: %w", err)
+		return shown, fmt.Errorf("get held money: %w", err)
 	}
 	shown.SuspenseCents, shown.SuspenseLoans = mortgage.Cents(held.Cents), held.Loans
 	longest, err := s.q.GetLongestHeldLoan(ctx)
@@ -141,17 +131,17 @@ func (s *Server) readPortfolio(ctx context.Context) (*portfolioGlance, error) {
 			SinceOn: date{longest.LastEffectiveOn},
 		}
 	case !errors.Is(err, pgx.ErrNoRows):
-		return nil, fmt.Errorf("get longest held loan: %w", err)
+		return shown, fmt.Errorf("get longest held loan: %w", err)
 	}
 	found, err := s.q.CountEscrowAttention(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("count shortages: %w", err)
+		return shown, fmt.Errorf("count shortages: %w", err)
 	}
 	shown.ShortageLoans, shown.ShortageCents = found.ShortageLoans, mortgage.Cents(found.ShortageCents)
 	shown.DeficiencyLoans, shown.DeficiencyCents = found.DeficiencyLoans, mortgage.Cents(found.DeficiencyCents)
 	today := s.receiving.today(now)
 	if shown.AnalysesDue, err = jobs.CountAnalysesDue(ctx, s.q, now, today); err != nil {
-		return nil, fmt.Errorf("count analyses due: %w", err)
+		return shown, fmt.Errorf("count analyses due: %w", err)
 	}
 	days, err := s.countPayments(ctx, s.startOf(today-trendDays+1), now.Add(time.Minute))
 	shown.PaymentsByDay = append(shown.PaymentsByDay, days...)

@@ -15,12 +15,16 @@ import (
 	"loanserve/server"
 )
 
-// ids returns one field of the items of a list, page by page, each of the size.
+// ids returns one field of the items of a list, page by page, each of the size; a list
+// that has no pages has the size 0.
 func (l *live) ids(t *testing.T, path, field string, size int, filters url.Values) []any {
 	t.Helper()
 
 	var found []any
-	query := url.Values{"limit": {fmt.Sprint(size)}}
+	query := url.Values{}
+	if size > 0 {
+		query.Set("limit", fmt.Sprint(size))
+	}
 	for name, values := range filters {
 		query[name] = values
 	}
@@ -28,7 +32,9 @@ func (l *live) ids(t *testing.T, path, field string, size int, filters url.Value
 		require.Less(t, pages, 100, "there is no end of pages")
 		list := answer(t, l.call(http.MethodGet, path+"?"+query.Encode(), ""), 200)
 		data, _ := list["data"].([]any)
-		require.LessOrEqual(t, len(data), size)
+		if size > 0 {
+			require.LessOrEqual(t, len(data), size)
+		}
 		for _, item := range data {
 			found = append(found, item.(map[string]any)[field])
 		}
@@ -61,7 +67,6 @@ func TestSearchPayments(t *testing.T) {
 		})
 		stored[ref] = p.ID.String()
 	}
-	l.super(t, `ALTER TABLE payments DISABLE TRIGGER USER`)
 	l.super(t, `UPDATE payments SET status = 'rejected', reason = 'loan_paid_off' WHERE external_ref = 'ref-0'`)
 	l.super(t, `UPDATE payments SET status = 'reversed', reversed_at = now() WHERE external_ref = 'ref-3'`)
 	ids := func(refs ...string) []any {
@@ -94,7 +99,7 @@ func TestSearchPayments(t *testing.T) {
 			require.Equal(t, of.want, l.ids(t, "/v1/payments", "payment_id", size, of.filters), "%s, %d", name, size)
 		}
 	}
-	require.Equal(t, []string{"status"}, refused(t, l.call(http.MethodGet, "/v1/payments?status=lost", ""), 422, "invalid"))
+	require.Equal(t, []string{"?status"}, refused(t, l.call(http.MethodGet, "/v1/payments?status=lost", ""), 422, "invalid"))
 	refused(t, l.call(http.MethodGet, "/v1/payments?cursor=x", ""), 422, "invalid")
 	l.token = l.newToken(t, server.ScopeLoansRead)
 	refused(t, l.call(http.MethodGet, "/v1/payments", ""), 403, "forbidden")
@@ -107,7 +112,6 @@ func TestSearchLoans(t *testing.T) {
 	loan := func(number, name, borrower string) any {
 		row := testdb.Loan(t, l.db.App, func(p *queries.InsertLoanParams) { p.LoanNumber, p.Name = number, name })
 		id := testdb.Borrower(t, l.db.App, row, queries.BorrowerRolePrimary)
-		l.super(t, `ALTER TABLE borrowers DISABLE TRIGGER USER`)
 		l.super(t, `UPDATE borrowers SET full_name = $2 WHERE id = $1`, id, borrower)
 		return number
 	}
@@ -178,7 +182,7 @@ func TestQueuesOverHTTP(t *testing.T) {
 	t.Parallel()
 
 	l := setupLive(t)
-	names := l.ids(t, "/v1/queues", "queue", 200, nil)
+	names := l.ids(t, "/v1/queues", "queue", 0, nil)
 	require.Len(t, names, len(jobs.Queues()), "those that nobody has worked yet, too")
 	refused(t, l.call(http.MethodPost, "/v1/queues/payments/pause", ""), 404, "not-found")
 	l.super(t, `INSERT INTO river.river_queue (name, updated_at) VALUES ('payments', now())`)
@@ -260,7 +264,7 @@ func TestUserSessionsOverHTTP(t *testing.T) {
 	refused(t, l.call(http.MethodGet, "/v1/sessions/current", ""), 403, "forbidden") // A token has no session.
 
 	path := fmt.Sprintf("/v1/users/%d/sessions", user.ID)
-	open := l.ids(t, path, "session_id", 200, nil)
+	open := l.ids(t, path, "session_id", 0, nil)
 	require.Equal(t, []any{me["session_id"]}, open)
 	one := fmt.Sprintf("%s/%.0f", path, open[0])
 	refused(t, l.as(token).call(http.MethodDelete, one, ""), 403, "forbidden")
@@ -281,7 +285,6 @@ func TestOperationsAtAGlance(t *testing.T) {
 	db := l.db.App
 	loan := testdb.Loan(t, db, func(p *queries.InsertLoanParams) { p.SuspenseCents = 0 })
 	testdb.Payment(t, db, loan, func(p *queries.InsertPaymentParams) { p.AmountCents = 1_00 })
-	l.super(t, `ALTER TABLE payments DISABLE TRIGGER USER`)
 	testdb.Payment(t, db, loan, func(p *queries.InsertPaymentParams) { p.AmountCents = 2_00 })
 	l.super(t, `UPDATE payments SET status = 'rejected', reason = 'loan_paid_off' WHERE amount_cents = 200`)
 	testdb.Integrity(t, db, testdb.Run(t, db), loan)

@@ -84,8 +84,8 @@ type Server struct {
 	webhookNetworks  []netip.Prefix
 	escrowReturns    *waiters // for returned disbursements to be booked back
 
-	glance    *glanceCache      // what operators see
-	portfolio *portfolioFigures // nil where there are no operations
+	glance    *figures[operations] // what operators see; nil where there are no operations
+	portfolio *figures[portfolioGlance]
 
 	router   *chi.Mux
 	api      huma.API
@@ -228,7 +228,8 @@ func (s *Server) StopWaiting() {
 func (s *Server) Close() {
 	s.StopWaiting()
 	s.intake.close()
-	if s.portfolio != nil {
+	if s.glance != nil {
+		s.glance.close()
 		s.portfolio.close()
 	}
 	s.tokens.close()
