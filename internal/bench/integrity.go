@@ -44,9 +44,10 @@ func (b *bench) storePast(ctx context.Context) error {
 }
 
 // integrity measures a check of everything that is stored beside one statement
-// that only recomputes the seals, and what payments notice of it.
+// that only recomputes the seals, and what payments notice of it. Where pages are
+// measured the loans with a past are for them.
 func (b *bench) integrity(ctx context.Context, out io.Writer) error {
-	if b.pastLoans == 0 {
+	if b.pastLoans == 0 || b.pageCalls > 0 {
 		return nil
 	}
 	look, err := b.look(ctx)

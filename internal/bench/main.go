@@ -32,6 +32,8 @@ type options struct {
 	// pastLoans have been paid for pastPayments months, for whatever looks at all of
 	// the books.
 	pastLoans, pastPayments int
+	// pageCalls is how often each operations page is asked for.
+	pageCalls int
 	// backupMB is the size of the database whose backups are measured.
 	backupMB, backupRounds int
 	analyses               int
@@ -50,6 +52,7 @@ func main() {
 	flag.IntVar(&o.purgeRows, "purge-rows", 400_000, "sessions, and login attempts, of which half are purged; 0 for none")
 	flag.IntVar(&o.pastLoans, "past-loans", 0, "loans with a past, to measure a check of all of them; 0 for none")
 	flag.IntVar(&o.pastPayments, "past-payments", 49, "payments of each loan with a past")
+	flag.IntVar(&o.pageCalls, "pages", 0, "calls of each operations page; 0 for none")
 	flag.IntVar(&o.backupMB, "backup-mb", 0, "size of a database to measure backups of; 0 for none")
 	flag.IntVar(&o.backupRounds, "backup-rounds", 3, "rounds of backups, after one that is not counted")
 	flag.IntVar(&o.walCommits, "wal-commits", 0, "commits to follow into the archive of WAL; 0 for none")
@@ -103,7 +106,7 @@ func run(ctx context.Context, o options) error {
 	if err := errors.Join(b.purges(ctx, os.Stdout), b.storePast(ctx)); err != nil {
 		return err
 	}
-	return errors.Join(b.integrity(ctx, os.Stdout), b.backups(ctx, os.Stdout), b.walDelays(ctx, os.Stdout),
+	return errors.Join(b.pages(ctx, os.Stdout), b.integrity(ctx, os.Stdout), b.backups(ctx, os.Stdout), b.walDelays(ctx, os.Stdout),
 		b.checkBooks(ctx))
 }
 
