@@ -26,6 +26,7 @@ type cli struct {
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
 	Check    checkCommand    `cmd:"" help:"Check that what is stored is in order."`
 	Undelete undeleteCommand `cmd:"" help:"Put back what one transaction deleted."`
+	Doctor   doctorCommand   `cmd:"" help:"Look at all that has to be in order, and say what to do; exit code 1 when something is not, 2 when something cannot be seen."`
 	Queue    queueCommand    `cmd:"" help:"Look at the queues of jobs, pause and resume them, and have failed jobs tried again."`
 	Token    tokenCommand    `cmd:"" help:"Create, list and revoke the tokens of API clients."`
 	User     userCommand     `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
