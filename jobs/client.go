@@ -16,10 +16,10 @@ import (
 const Schema = "river"
 
 // NewInserter returns a client that hands jobs to the queue, inside the
-// caller's transaction, and works none.
-func NewInserter(pool *pgxpool.Pool, m *Metrics, log *slog.Logger) (*river.Client[pgx.Tx], error) {
+// caller's transaction, and works none. Plugins are besides the metrics.
+func NewInserter(pool *pgxpool.Pool, m *Metrics, log *slog.Logger, plugins ...rivertype.Plugin) (*river.Client[pgx.Tx], error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema: Schema, Logger: quiet(log), Plugins: []rivertype.Plugin{m},
+		Schema: Schema, Logger: quiet(log), Plugins: append(plugins, m),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)

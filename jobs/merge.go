@@ -9,6 +9,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/trace"
+
+	"loanserve/internal/tracing"
 )
 
 const (
@@ -35,6 +38,7 @@ type merger struct {
 type mergeRequest struct {
 	payment uuid.UUID
 	answer  chan<- mergeAnswer
+	span    trace.Span // of the job
 }
 
 type mergeAnswer struct {
@@ -64,9 +68,10 @@ func (m *merger) stop() {
 // still be posted; asking again is then harmless.
 func (m *merger) post(ctx context.Context, payments ...uuid.UUID) ([]mergeAnswer, error) {
 	answered := make(chan mergeAnswer, len(payments))
+	span := trace.SpanFromContext(ctx)
 	for _, payment := range payments {
 		select {
-		case m.waiting <- mergeRequest{payment: payment, answer: answered}:
+		case m.waiting <- mergeRequest{payment: payment, answer: answered, span: span}:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -117,7 +122,7 @@ func postApart(ctx context.Context, db DB, payments []uuid.UUID) []mergeAnswer {
 	set := make([]mergeRequest, len(payments))
 	answered := make(chan mergeAnswer, len(payments))
 	for i, payment := range payments {
-		set[i] = mergeRequest{payment: payment, answer: answered}
+		set[i] = mergeRequest{payment: payment, answer: answered, span: trace.SpanFromContext(ctx)}
 	}
 	postTogether(ctx, db, set)
 	answers := make([]mergeAnswer, len(payments))
@@ -158,6 +163,8 @@ func postTogether(ctx context.Context, db DB, set []mergeRequest) {
 func tryTogether(ctx context.Context, db DB, set []mergeRequest) (postOutcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, postPaymentTimeout)
 	defer cancel()
+	ctx, span := tracing.Together(ctx, "post payments", set, func(r *mergeRequest) trace.Span { return r.span })
+	defer span.End()
 	payments := make([]uuid.UUID, len(set))
 	for i, r := range set {
 		payments[i] = r.payment

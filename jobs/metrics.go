@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // The outcomes of one attempt at a job.
@@ -210,6 +211,10 @@ func (m *Metrics) finish(ctx context.Context, job *rivertype.JobRow, took time.D
 	attrs := []slog.Attr{
 		slog.Int64("job_id", job.ID), slog.String("kind", job.Kind), slog.String("queue", job.Queue),
 		slog.Int("attempt", job.Attempt), slog.String("outcome", outcome), slog.Duration("took", took),
+	}
+	attrs = append(attrs, subjectOf(job)...)
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()))
 	}
 	level := slog.LevelInfo
 	switch outcome {

@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivertype"
 
 	"loanserve/internal/drift"
 	"loanserve/internal/statement"
@@ -62,6 +61,8 @@ type Config struct {
 	WebhookNetworks []netip.Prefix
 
 	Metrics *Metrics
+	// Tracing makes a span of each attempt at a job; none is made where it is nil.
+	Tracing *Tracing
 	Log     *slog.Logger
 }
 
@@ -111,7 +112,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		ID:                   c.ID,
 		Schema:               Schema,
 		Logger:               quiet(c.Log),
-		Plugins:              []rivertype.Plugin{c.Metrics},
+		Plugins:              c.Tracing.plugins(c.Metrics),
 		Workers:              known.workers,
 		PeriodicJobs:         c.periodicJobs(),
 		Queues:               c.queues(),

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -83,4 +84,18 @@ func (h *history) river(ctx context.Context, target int, grants string) error {
 		return fmt.Errorf("grant river: %w", err)
 	}
 	return nil
+}
+
+// RiverVersions returns the version of River's schema that the database has, and the
+// one that this program's migrations bring.
+func RiverVersions(ctx context.Context, q Querier) (has, brings int, err error) {
+	brings = riverVersions[len(riverVersions)-1].river
+	rows, err := q.Query(ctx, `SELECT coalesce(max(version), 0) FROM `+RiverSchema+`.river_migration`)
+	if err == nil {
+		has, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	}
+	if err != nil {
+		return 0, brings, fmt.Errorf("read the version of the queue's schema: %w", err)
+	}
+	return has, brings, nil
 }

@@ -58,10 +58,9 @@ type fault struct {
 func (r *refusal) Error() string { return fmt.Sprintf("the API answered %d %s", r.Status, r.Code) }
 
 // handed are the headers of a browser's request that the API has to know of the
-// requests made for it: who it is, where he comes from, and which site made it.
-var handed = [...]string{
-	"Cookie", "User-Agent", "X-Forwarded-For", "X-Request-Id", "Sec-Fetch-Site", "Origin", "Traceparent", "Tracestate",
-}
+// requests made for it: who it is, where he comes from, and which site made it. Their
+// spans are children of the page's by the context.
+var handed = [...]string{"Cookie", "User-Agent", "X-Forwarded-For", "X-Request-Id", "Sec-Fetch-Site", "Origin"}
 
 // call makes a request of the API for whoever made r. Its error is a *refusal where
 // the API answered with a problem.

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
+	"loanserve/internal/tracing"
 	"loanserve/queries"
 )
 
@@ -64,13 +67,14 @@ type arrival struct {
 	arg    queries.InsertPaymentParams
 	gone   <-chan struct{} // closed when nobody waits for the answer any more
 	answer chan<- stored   // never blocks
+	span   trace.Span      // of the request
 }
 
 // accept stores the payment together with whichever others wait, and returns
 // its row once it is committed. When ctx ends first, it may still be stored.
 func (i *intake) accept(ctx context.Context, arg queries.InsertPaymentParams) (queries.Payment, error) {
 	answer := make(chan stored, 1)
-	if err := i.enter(arrival{arg: arg, gone: ctx.Done(), answer: answer}); err != nil {
+	if err := i.enter(arrival{arg: arg, gone: ctx.Done(), answer: answer, span: trace.SpanFromContext(ctx)}); err != nil {
 		return queries.Payment{}, err
 	}
 	select {
@@ -144,6 +148,8 @@ func (a arrival) abandoned() bool {
 func (i *intake) flush(set []arrival) {
 	ctx, cancel := context.WithTimeout(context.Background(), intakeTimeout)
 	defer cancel()
+	ctx, span := tracing.Together(ctx, "store payments", set, func(a *arrival) trace.Span { return a.span })
+	defer span.End()
 	args := make([]queries.InsertPaymentParams, len(set))
 	for n, a := range set {
 		args[n] = a.arg

@@ -32,8 +32,9 @@ type request struct {
 	id        string
 	accept    string // the header Accept, for what has several forms
 	principal *Principal
-	told      bool  // where it succeeds, an event of its own tells of it
-	page      bool  // It is for a page, which asks the API, and that tells of what it is asked.
+	told      bool // where it succeeds, an event of its own tells of it
+	page      bool // It is for a page, which asks the API, and that tells of what it is asked.
+	traceID   string
 	cause     error // why the answer is a problem, where that is not the client's business
 }
 
@@ -59,11 +60,12 @@ func (s *Server) observe(next http.Handler) http.Handler {
 
 		// A writer that cannot set a deadline is a test's.
 		_ = http.NewResponseController(w).SetWriteDeadline(started.Add(writeTimeout))
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), requestKey{}, req), requestTimeout)
+		ctx, span := s.startSpan(r, req)
+		ctx, cancel := context.WithTimeout(context.WithValue(ctx, requestKey{}, req), requestTimeout)
 		defer cancel()
 
 		aborted := s.serve(next, answer, r.WithContext(ctx))
-		s.record(answer, r, req, time.Since(started))
+		endSpan(span, r, s.record(answer, r, req, time.Since(started)))
 		if aborted {
 			panic(http.ErrAbortHandler) // The server closes the connection, and logs nothing.
 		}
@@ -103,9 +105,10 @@ type panicError struct {
 // Error implements error. The value is not in it: it can be anything.
 func (e *panicError) Error() string { return "panic" }
 
-// record writes the log line and the measurement of a request.
-func (s *Server) record(w *answering, r *http.Request, req *request, took time.Duration) {
-	status := w.Status()
+// record writes the log line and the measurement of a request, and returns the status
+// that they state.
+func (s *Server) record(w *answering, r *http.Request, req *request, took time.Duration) (status int) {
+	status = w.Status()
 	if status == 0 {
 		status = http.StatusOK
 	}
@@ -123,7 +126,7 @@ func (s *Server) record(w *answering, r *http.Request, req *request, took time.D
 		level = slog.LevelError
 	}
 	if !s.log.Enabled(r.Context(), level) {
-		return
+		return status
 	}
 	attrs := []slog.Attr{
 		slog.String("method", r.Method),
@@ -132,6 +135,9 @@ func (s *Server) record(w *answering, r *http.Request, req *request, took time.D
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 		slog.Int("response_bytes", w.BytesWritten()),
 		slog.String("request_id", req.id),
+	}
+	if req.traceID != "" {
+		attrs = append(attrs, slog.String("trace_id", req.traceID))
 	}
 	if req.principal != nil {
 		attrs = append(attrs, slog.String("principal", req.principal.ID))
@@ -143,6 +149,7 @@ func (s *Server) record(w *answering, r *http.Request, req *request, took time.D
 		}
 	}
 	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+	return status
 }
 
 // routeOf is the pattern of the path that the request was routed by.

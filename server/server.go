@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/trace"
 
 	"loanserve/internal/localday"
 	"loanserve/jobs"
@@ -52,6 +53,8 @@ type Options struct {
 	WebhookNetworks []netip.Prefix
 	// TimeZone is where the deployment is at home; UTC where it is nil.
 	TimeZone *time.Location
+	// Tracer makes a span of each request; none is made where it is nil.
+	Tracer trace.Tracer
 	// CutOff is the hour from which on money that arrives is received on the next
 	// day; none where it is zero.
 	CutOff localday.Hour
@@ -64,6 +67,7 @@ type Server struct {
 	jobs *river.Client[pgx.Tx]
 
 	log       *slog.Logger
+	tracer    trace.Tracer // nil makes no spans
 	metrics   metrics
 	tokens    *tokenCache
 	oidc      *accessTokens // nil where no provider is known
@@ -98,7 +102,7 @@ func New(o Options) (*Server, error) {
 	q := queries.New(o.DB)
 	tokens := tokenTable{get: q.GetAPITokenWithOwner, markUsed: q.MarkAPITokenUsed}
 	s := newServer(o, tokens, q.ListFinishedPayments)
-	s.db, s.q, s.jobs = o.DB, q, o.Jobs
+	s.db, s.q, s.jobs, s.tracer = o.DB, q, o.Jobs, o.Tracer
 	s.events.db = o.DB
 	s.passwords = newPasswords(o.PasswordCost)
 	if o.OIDC.Issuer != "" {

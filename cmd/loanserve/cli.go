@@ -20,21 +20,24 @@ type cli struct {
 	LogLevel  logLevel  `placeholder:"LEVEL" default:"info" setting:"LOANSERVE_LOG_LEVEL" help:"debug, info, warn or error; info otherwise."`
 	LogFormat logFormat `placeholder:"FORMAT" setting:"LOANSERVE_LOG_FORMAT" help:"json or text; otherwise text on a terminal and json elsewhere."`
 
-	Demo     demoCommand     `cmd:"" help:"Do real work on a portfolio of invented loans, in front of you."`
-	Serve    serveCommand    `cmd:"" help:"Serve the HTTP API."`
-	Work     workCommand     `cmd:"" help:"Work jobs, and serve no API."`
-	Migrate  migrateCommand  `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
-	Check    checkCommand    `cmd:"" help:"Check that what is stored is in order."`
-	Undelete undeleteCommand `cmd:"" help:"Put back what one transaction deleted."`
-	Queue    queueCommand    `cmd:"" help:"Look at the queues of jobs, pause and resume them, and have failed jobs tried again."`
-	Token    tokenCommand    `cmd:"" help:"Create, list and revoke the tokens of API clients."`
-	User     userCommand     `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
-	Backup   backupCommand   `cmd:"" help:"Make, list, verify and prune backups."`
-	Restore  restoreCommand  `cmd:"" help:"Restore a backup into a new directory or an empty database."`
-	Recover  recoverCommand  `cmd:"" help:"Bring back what a transaction deleted, and keep what was written since."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
-	OpenAPI  openAPICommand  `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
-	Metrics  metricsCommand  `cmd:"" help:"Print what the program exports for Prometheus, as Markdown."`
+	Demo       demoCommand       `cmd:"" help:"Do real work on a portfolio of invented loans, in front of you."`
+	Serve      serveCommand      `cmd:"" help:"Serve the HTTP API."`
+	Work       workCommand       `cmd:"" help:"Work jobs, and serve no API."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema, or show how far it is."`
+	Check      checkCommand      `cmd:"" help:"Check that what is stored is in order."`
+	Undelete   undeleteCommand   `cmd:"" help:"Put back what one transaction deleted."`
+	Doctor     doctorCommand     `cmd:"" help:"Look at all that has to be in order, and say what to do; exit code 1 when something is not, 2 when something cannot be seen."`
+	Queue      queueCommand      `cmd:"" help:"Look at the queues of jobs, pause and resume them, and have failed jobs tried again."`
+	Token      tokenCommand      `cmd:"" help:"Create, list and revoke the tokens of API clients."`
+	User       userCommand       `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`
+	Backup     backupCommand     `cmd:"" help:"Make, list, verify and prune backups."`
+	Restore    restoreCommand    `cmd:"" help:"Restore a backup into a new directory or an empty database."`
+	Recover    recoverCommand    `cmd:"" help:"Bring back what a transaction deleted, and keep what was written since."`
+	Completion completionCommand `cmd:"" help:"Print what makes a shell complete command lines: source <(loanserve completion bash)."`
+	Complete   completeCommand   `cmd:"" hidden:"" help:"Print the candidates for the last word of a command line."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+	OpenAPI    openAPICommand    `cmd:"" name:"openapi" help:"Print the API's contract (OpenAPI 3.1) as YAML."`
+	Metrics    metricsCommand    `cmd:"" help:"Print what the program exports for Prometheus, as Markdown."`
 }
 
 // databaseFlags are for every command that needs a database.

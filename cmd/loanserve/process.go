@@ -18,6 +18,7 @@ import (
 	"loanserve/internal/drift"
 	"loanserve/internal/localday"
 	"loanserve/internal/statement"
+	"loanserve/internal/tracing"
 	"loanserve/jobs"
 	"loanserve/migrations"
 	"loanserve/server"
@@ -65,6 +66,7 @@ type process struct {
 	processOptions
 
 	pool     *pgxpool.Pool
+	exporter *tracing.Exporter // nil where no collector is named
 	checker  *drift.Checker
 	drifted  bool // It started on a schema that has drifted.
 	registry *prometheus.Registry
@@ -89,6 +91,9 @@ func startProcess(ctx context.Context, o processOptions) (_ *process, err error)
 			err = errors.Join(err, p.stop(ctx))
 		}
 	}()
+	if err := p.startTracing(ctx); err != nil {
+		return nil, err
+	}
 	if err := p.openDatabase(ctx); err != nil {
 		return nil, err
 	}
@@ -132,7 +137,7 @@ func (p *process) attrs() []slog.Attr {
 // is for an operator to decide, and needs rights that this process does not have.
 func (p *process) openDatabase(ctx context.Context) (err error) {
 	p.pool, err = database.Open(ctx, p.databaseURL, database.Options{
-		Role: database.RoleApp, MaxConns: p.poolSize, ApplicationName: "loanserve",
+		Role: database.RoleApp, MaxConns: p.poolSize, ApplicationName: "loanserve", Tracer: p.sqlTracer(),
 	})
 	if err != nil {
 		return err
@@ -195,7 +200,7 @@ func (p *process) startWorker(ctx context.Context) error {
 		Checks:  p.checks,
 		Schema:  p.checker,
 		Backups: p.backups, WebhookNetworks: p.webhookNetworks,
-		Metrics: p.metrics, Log: p.log,
+		Metrics: p.metrics, Tracing: p.jobTracing(), Log: p.log,
 	})
 	if err != nil {
 		return err
@@ -212,7 +217,7 @@ func (p *process) startWALArchive(ctx context.Context) error {
 	if p.backups == nil || !p.backups.WAL {
 		return nil
 	}
-	inserter, err := jobs.NewInserter(p.pool, p.metrics, p.log)
+	inserter, err := jobs.NewInserter(p.pool, p.metrics, p.log, p.insertPlugins()...)
 	if err != nil {
 		return err
 	}
@@ -232,7 +237,7 @@ func (p *process) startAPI(ctx context.Context) (err error) {
 	if p.listen == "" {
 		return nil
 	}
-	inserter, err := jobs.NewInserter(p.pool, p.metrics, p.log)
+	inserter, err := jobs.NewInserter(p.pool, p.metrics, p.log, p.insertPlugins()...)
 	if err != nil {
 		return err
 	}
@@ -240,6 +245,7 @@ func (p *process) startAPI(ctx context.Context) (err error) {
 		DB: p.pool, Jobs: inserter, Log: p.log, Registerer: p.registry, TrustedProxies: p.trustedProxies,
 		ReversalApproval: p.reversalApproval, ChangeApproval: p.changeApproval,
 		TimeZone: p.timeZone, CutOff: p.cutOff, OIDC: p.oidc, WebhookNetworks: p.webhookNetworks,
+		Tracer: p.requestTracer(),
 	})
 	if err != nil {
 		return fmt.Errorf("make API: %w", err)
@@ -310,6 +316,9 @@ func (p *process) stop(ctx context.Context) error {
 	err = errors.Join(err, p.adminHTTP.stop(soft))
 	if p.pool != nil {
 		p.pool.Close()
+	}
+	if p.exporter != nil {
+		err = errors.Join(err, p.exporter.Stop(ctx))
 	}
 	if p.started.Load() {
 		p.log.LogAttrs(ctx, slog.LevelInfo, "stopped")

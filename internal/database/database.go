@@ -50,6 +50,8 @@ type Options struct {
 	MaxConns int
 	// ApplicationName is what the server's own views call the sessions.
 	ApplicationName string
+	// Tracer sees every statement; nil is none.
+	Tracer pgx.QueryTracer
 }
 
 // Open returns a pool that has connected once. The caller closes it.
@@ -67,6 +69,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = maxConnLifetime, maxConnLifetimeJitter
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.AfterConnect = RegisterTypes
+	config.ConnConfig.Tracer = o.Tracer
 	setSession(config.ConnConfig.RuntimeParams, o)
 
 	pool, err := pgxpool.NewWithConfig(ctx, config)
