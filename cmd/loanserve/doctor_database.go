@@ -142,7 +142,7 @@ func (e *examination) role(ctx context.Context) *pgxpool.Pool {
 		e.unseen("roles", err, "see the server's log")
 	case facts.Superuser:
 		e.warn("roles", fmt.Sprintf("login %s runs as %s, and is a superuser, whom no guard stops", facts.Login, facts.Role),
-			"give the program a login of its own: CREATE ROLE …  LOGIN; GRANT loanserve_app TO …")
+			"give the program a login of its own: CREATE ROLE … LOGIN; GRANT loanserve_app TO …")
 	default:
 		e.ok("roles", fmt.Sprintf("login %s runs as %s", facts.Login, facts.Role))
 	}
