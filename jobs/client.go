@@ -17,7 +17,9 @@ const Schema = "river"
 
 // NewInserter returns a client that hands jobs to the queue, inside the
 // caller's transaction, and works none. Plugins are besides the metrics.
-func NewInserter(pool *pgxpool.Pool, m *Metrics, log *slog.Logger, plugins ...rivertype.Plugin) (*river.Client[pgx.Tx], error) {
+func NewInserter(
+	pool *pgxpool.Pool, m *Metrics, log *slog.Logger, plugins ...rivertype.Plugin,
+) (*river.Client[pgx.Tx], error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: Schema, Logger: quiet(log), Plugins: append(plugins, m),
 	})

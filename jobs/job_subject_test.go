@@ -1,8 +1,8 @@
 package jobs
 
 import (
+	"bytes"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -19,7 +19,9 @@ func jobOf(t testing.TB, args river.JobArgs) *rivertype.JobRow {
 	t.Helper()
 	encoded, err := json.Marshal(args)
 	require.NoError(t, err)
-	return &rivertype.JobRow{ID: 7, Kind: args.Kind(), Queue: QueuePayments, EncodedArgs: encoded, Attempt: 1, MaxAttempts: 3}
+	return &rivertype.JobRow{
+		ID: 7, Kind: args.Kind(), Queue: QueuePayments, EncodedArgs: encoded, Attempt: 1, MaxAttempts: 3,
+	}
 }
 
 // A job's line says what the job is about, by ids.
@@ -53,10 +55,12 @@ func TestSubjectOfJobs(t *testing.T) {
 
 // What a job's line costs, which is once per payment where they come one by one.
 func BenchmarkJobLine(b *testing.B) {
-	m := NewMetrics(prometheus.NewRegistry(), slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	var into bytes.Buffer
+	m := NewMetrics(prometheus.NewRegistry(), slog.New(slog.NewJSONHandler(&into, nil)))
 	job := jobOf(b, PostPaymentArgs{PaymentID: uuid.New()})
 	b.ReportAllocs()
 	for b.Loop() {
+		into.Reset()
 		m.finish(b.Context(), job, time.Millisecond, nil, false)
 	}
 }

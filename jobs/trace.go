@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
@@ -49,8 +50,10 @@ func (*Tracing) InsertBegin(ctx context.Context, p *rivertype.JobInsertParams) e
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	metadata := map[string]json.RawMessage{}
-	if len(p.Metadata) > 0 && json.Unmarshal(p.Metadata, &metadata) != nil {
-		return nil // It is River's to refuse what it cannot read.
+	if len(p.Metadata) > 0 {
+		if err := json.Unmarshal(p.Metadata, &metadata); err != nil {
+			return fmt.Errorf("metadata of the job: %w", err)
+		}
 	}
 	text, err := json.Marshal(carrier[traceparent])
 	if err == nil {

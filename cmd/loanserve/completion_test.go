@@ -88,7 +88,8 @@ func TestCompletionKnowsEverything(t *testing.T) {
 func TestShellsComplete(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "loanserve"), ".").CombinedOutput()
+	binary := filepath.Join(dir, "loanserve")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for shell, c := range map[string]struct{ script, flag, queue string }{
 		"bash": {

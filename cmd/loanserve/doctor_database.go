@@ -78,7 +78,8 @@ func (e *examination) connect(ctx context.Context) *pgxpool.Pool {
 		best = min(best, time.Since(began))
 	}
 	config := pool.Config().ConnConfig
-	detail := fmt.Sprintf("%s on %s, %.1f ms a round trip, ", config.Database, config.Host, float64(best.Microseconds())/1000)
+	detail := fmt.Sprintf("%s on %s, %.1f ms a round trip, ",
+		config.Database, config.Host, float64(best.Microseconds())/1000)
 	switch {
 	case facts.Tls == "" && !isLocal(config.Host):
 		e.warn("connection", detail+"without TLS", "let DATABASE_URL say sslmode=verify-full: passwords and "+
@@ -141,7 +142,7 @@ func (e *examination) role(ctx context.Context) *pgxpool.Pool {
 		e.unseen("roles", err, "see the server's log")
 	case facts.Superuser:
 		e.warn("roles", fmt.Sprintf("login %s runs as %s, and is a superuser, whom no guard stops", facts.Login, facts.Role),
-			"give the program a login of its own: CREATE ROLE …  LOGIN; GRANT loanserve_app TO …")
+			"give the program a login of its own: CREATE ROLE … LOGIN; GRANT loanserve_app TO …")
 	default:
 		e.ok("roles", fmt.Sprintf("login %s runs as %s", facts.Login, facts.Role))
 	}
@@ -209,7 +210,8 @@ func (e *examination) drift(ctx context.Context, pool *pgxpool.Pool) {
 	case err != nil:
 		e.unseen("drift", err, "run `loanserve check schema`")
 	case drift.Refuses(findings):
-		e.fail("drift", counted(findings)+"; the first: "+findings[0].Message, "run `loanserve check schema`, which says what mends it")
+		e.fail("drift", counted(findings)+"; the first: "+findings[0].Message,
+			"run `loanserve check schema`, which says what mends it")
 	case len(findings) > 0:
 		e.warn("drift", counted(findings)+"; the first: "+findings[0].Message, "run `loanserve check schema`")
 	default:

@@ -88,7 +88,8 @@ func (e *examination) storedWAL(st backup.WALStatus) {
 	detail := fmt.Sprintf("of server %s, the newest stored %s", st.SystemIdentifier, ago(st.StoredAt))
 	switch {
 	case len(st.Gaps) > 0:
-		e.fail(name, fmt.Sprintf("%s, not whole: %s", detail, st.Gaps[0]), "make a new backup: moments before it cannot all be reached")
+		e.fail(name, fmt.Sprintf("%s, not whole: %s", detail, st.Gaps[0]),
+			"make a new backup: moments before it cannot all be reached")
 	case time.Since(st.StoredAt) > walLate:
 		e.warn(name, detail, "see that a process runs with LOANSERVE_BACKUP_WAL=on")
 	default:
@@ -105,7 +106,8 @@ func (e *examination) disk(directory string) {
 	}
 	free, total := fs.Bavail*uint64(fs.Bsize), fs.Blocks*uint64(fs.Bsize)
 	percent := 100 * free / max(total, 1)
-	detail := fmt.Sprintf("%s of %s free (%d%%) in %s", megabytes(int64(free)), megabytes(int64(total)), percent, directory)
+	detail := fmt.Sprintf("%s of %s free (%d%%) in %s",
+		megabytes(int64(free)), megabytes(int64(total)), percent, directory)
 	const next = "give it more room, or keep fewer: `loanserve backup prune`"
 	switch {
 	case percent < diskFail:

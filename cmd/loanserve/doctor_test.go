@@ -126,7 +126,9 @@ func TestDoctorWhenTheDatabaseIsDown(t *testing.T) {
 	t.Parallel()
 	cluster, env := backupServer(t)
 	super := env["DATABASE_URL"]
-	sql(t, super, `CREATE ROLE clerk LOGIN PASSWORD 'right-horse'; GRANT loanserve_app TO clerk; CREATE ROLE guest LOGIN PASSWORD 'right-horse'`)
+	sql(t, super, `
+CREATE ROLE clerk LOGIN PASSWORD 'right-horse'; GRANT loanserve_app TO clerk;
+CREATE ROLE guest LOGIN PASSWORD 'right-horse'`)
 	as := func(name, password string) environment {
 		u, err := url.Parse(super)
 		require.NoError(t, err)

@@ -58,7 +58,8 @@ func (e *examination) queues(ctx context.Context, pool *pgxpool.Pool) {
 		e.warn("queues", "paused: "+strings.Join(paused, ", "), "`loanserve queue resume`, when whoever paused them is done")
 	}
 	if len(late) > 0 {
-		e.fail("queues", "jobs wait: "+strings.Join(late, ", "), "start more workers, or see why they fail: `loanserve queue jobs`")
+		e.fail("queues", "jobs wait: "+strings.Join(late, ", "),
+			"start more workers, or see why they fail: `loanserve queue jobs`")
 	}
 	if len(discarded) > 0 {
 		e.warn("queues", "given up: "+strings.Join(discarded, ", "),
@@ -75,7 +76,8 @@ func (e *examination) losses(ctx context.Context, pool *pgxpool.Pool) {
 	case err != nil:
 		e.unseen("loans", err, "run `loanserve check integrity`")
 	case n > 0:
-		e.fail("loans", fmt.Sprintf("%d open findings say that loans were lost", n), "docs/runbook.md, LoanServeLoansMissing, now")
+		e.fail("loans", fmt.Sprintf("%d open findings say that loans were lost", n),
+			"docs/runbook.md, LoanServeLoansMissing, now")
 	default:
 		e.ok("loans", "none is reported lost")
 	}
