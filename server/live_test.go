@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
+	"loanserve/internal/contract"
 	"loanserve/internal/testdb"
 	"loanserve/jobs"
 	"loanserve/queries"
@@ -32,7 +34,22 @@ type live struct {
 	metrics *jobs.Metrics
 
 	registry *prometheus.Registry
+	judged   http.Handler
 }
+
+// Handler is the way of every request of these tests: what is answered must be as
+// the contract says.
+func (l *live) Handler() http.Handler { return l.judged }
+
+// liveJudge knows the contract of the whole server.
+var liveJudge = sync.OnceValues(func() (*contract.Judge, error) {
+	srv, err := server.New(server.Options{Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		return nil, err
+	}
+	defer srv.Close()
+	return contract.New(srv.OpenAPI())
+})
 
 // cheap is a cost of passwords that tests can afford by the hundred.
 var cheap = server.PasswordCost{MemoryKiB: 64, Passes: 1, Lanes: 1}
@@ -55,6 +72,9 @@ func setupLive(t *testing.T, edits ...func(*server.Options)) *live {
 	require.NoError(t, err)
 	t.Cleanup(srv.Close)
 	l.Server = srv
+	judge, err := liveJudge()
+	require.NoError(t, err)
+	l.judged = judge.Handler(t, srv.Handler())
 
 	scopes := make([]string, 0, len(server.Scopes))
 	for scope := range server.Scopes {
