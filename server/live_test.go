@@ -54,7 +54,7 @@ var liveJudge = sync.OnceValues(func() (*contract.Judge, error) {
 // cheap is a cost of passwords that tests can afford by the hundred.
 var cheap = server.PasswordCost{MemoryKiB: 64, Passes: 1, Lanes: 1}
 
-func setupLive(t *testing.T, edits ...func(*server.Options)) *live {
+func setupLive(t testing.TB, edits ...func(*server.Options)) *live {
 	t.Helper()
 
 	l := &live{db: testdb.Clone(t), log: &lockedBuffer{}}
@@ -84,7 +84,7 @@ func setupLive(t *testing.T, edits ...func(*server.Options)) *live {
 	return l
 }
 
-func (l *live) inserter(t *testing.T, log *slog.Logger) *river.Client[pgx.Tx] {
+func (l *live) inserter(t testing.TB, log *slog.Logger) *river.Client[pgx.Tx] {
 	t.Helper()
 
 	client, err := jobs.NewInserter(l.db.App, l.metrics, log)
@@ -92,7 +92,7 @@ func (l *live) inserter(t *testing.T, log *slog.Logger) *river.Client[pgx.Tx] {
 	return client
 }
 
-func (l *live) newToken(t *testing.T, scopes ...string) string {
+func (l *live) newToken(t testing.TB, scopes ...string) string {
 	t.Helper()
 
 	secret := server.NewTokenSecret()

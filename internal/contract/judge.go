@@ -76,6 +76,9 @@ func (j *Judge) Check(x Exchange) error {
 	if r.Method == http.MethodHead {
 		return nil // It is answered as a GET is, without the body that is to be judged.
 	}
+	if strings.Contains(r.URL.Path, "//") || strings.HasSuffix(r.URL.Path, "/") {
+		return notInDocument(x) // An empty part fits no parameter.
+	}
 	item, faults, path := paths.FindPath(r, j.document, j.options)
 	if item == nil || len(faults) > 0 {
 		return notInDocument(x)
