@@ -103,6 +103,11 @@ test/store: ## the tests of the store of backups, with an S3-compatible server
 test/alerts: ## the tests of alerts and dashboard, with a Prometheus
 	LOANSERVE_TEST_ALERTS=1 $(WITHPG) $(GOTEST) -timeout $(TIMEOUT) ./internal/alerts
 
+# Node.js and npm are needed; what npm brings stays in tools/contract.
+.PHONY: test/contract
+test/contract: ## the contract before judges of others, and a generated client at work (needs Node.js)
+	@tools/contract/run
+
 .PHONY: fuzz fuzz/each
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@$(WITHPG) $(MAKE) --no-print-directory fuzz/each

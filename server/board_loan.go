@@ -19,7 +19,7 @@ type boarding struct {
 	Name        string       `json:"name" minLength:"1" maxLength:"200"`
 	Borrowers   []borrower   `json:"borrowers" minItems:"1" maxItems:"10" doc:"Exactly one of them is the primary borrower."`
 	Property    property     `json:"property"`
-	EscrowLines []escrowLine `json:"escrow_lines,omitzero" maxItems:"50"`
+	EscrowLines []EscrowLine `json:"escrow_lines,omitzero" maxItems:"50"`
 
 	EscrowSettings *escrowSettings `json:"escrow_settings,omitzero" nullable:"false"`
 

@@ -154,9 +154,11 @@ func describe(s *huma.Schema) string {
 	case len(s.Enum) == 1:
 		return fmt.Sprint("must be ", s.Enum[0])
 	case len(s.Enum) > 0:
-		names := make([]string, len(s.Enum))
-		for i, name := range s.Enum {
-			names[i] = fmt.Sprint(name)
+		names := make([]string, 0, len(s.Enum))
+		for _, name := range s.Enum {
+			if name != nil { // Null says that nothing is set.
+				names = append(names, fmt.Sprint(name))
+			}
 		}
 		return "must be one of " + strings.Join(names, ", ")
 	case s.PatternDescription != "":

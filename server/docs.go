@@ -27,13 +27,10 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 // routeDocs serves the contract and a page that shows it. Both are public.
 func (s *Server) routeDocs() error {
 	r := s.router
-	asYAML, err := s.api.OpenAPI().YAML()
+	describeAnswers(s.api.OpenAPI())
+	asJSON, asYAML, err := writeContract(s.api.OpenAPI())
 	if err != nil {
-		return fmt.Errorf("write the contract as YAML: %w", err)
-	}
-	asJSON, err := s.api.OpenAPI().MarshalJSON()
-	if err != nil {
-		return fmt.Errorf("write the contract as JSON: %w", err)
+		return err
 	}
 	s.contract = asYAML
 	r.Method(http.MethodGet, "/openapi.yaml", staticFile("application/openapi+yaml;version=3.1", asYAML))

@@ -28,12 +28,12 @@ type escrowAnalysis struct {
 	CreatedAt   time.Time `json:"created_at"`
 	FinishedAt  time.Time `json:"finished_at,omitzero"`
 
-	*escrowResult
+	*EscrowResult
 }
 
-// escrowResult is what an analysis came to, which only a finished one has. Amounts are those of the account's
+// EscrowResult is what an analysis came to, which only a finished one has. Amounts are those of the account's
 // computation year, balances those at the ends of months.
-type escrowResult struct {
+type EscrowResult struct {
 	PolicyID int64 `json:"policy_id,omitzero" doc:"The policy that it followed; left out for the default one."`
 
 	AnnualDisbursementsCents mortgage.Cents `json:"annual_disbursements_cents" doc:"A year's bills, with a year's part of rarer ones." required:"false"`
@@ -158,7 +158,7 @@ func escrowAnalysisOf(row *queries.EscrowAnalysis, whole bool) escrowAnalysis {
 		shown.FinishedAt = row.FinishedAt.UTC()
 	}
 	if row.Result != nil && row.Request != nil {
-		shown.escrowResult = escrowResultOf(row)
+		shown.EscrowResult = escrowResultOf(row)
 		if whole {
 			shown.addWhole(row)
 		}
@@ -166,9 +166,9 @@ func escrowAnalysisOf(row *queries.EscrowAnalysis, whole bool) escrowAnalysis {
 	return shown
 }
 
-func escrowResultOf(row *queries.EscrowAnalysis) *escrowResult {
+func escrowResultOf(row *queries.EscrowAnalysis) *EscrowResult {
 	a := row.Result
-	shown := &escrowResult{
+	shown := &EscrowResult{
 		AnnualDisbursementsCents: a.AnnualDisbursements, BasePaymentCents: a.BasePayment, CushionCents: a.Cushion,
 		LowPointCents: a.LowPoint, LowMonthOn: date{a.LowMonthOn}, CycleMonths: a.CycleMonths,
 		RequiredStartCents: a.RequiredStart, StartBalanceCents: a.StartBalance,
@@ -204,7 +204,7 @@ func escrowHandlingOf(h *mortgage.EscrowHandling) *escrowHandling {
 }
 
 // addWhole adds what is too much for a list.
-func (shown *escrowResult) addWhole(row *queries.EscrowAnalysis) {
+func (shown *EscrowResult) addWhole(row *queries.EscrowAnalysis) {
 	a, r := row.Result, row.Request
 	shown.Account = &escrowAccount{
 		AccountOn: date{r.Account.On}, BalanceCents: r.Account.Balance, NextDueOn: date{r.Account.NextDueOn},

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -52,6 +54,11 @@ func (s *Server) routeEscrowFiles() {
 			},
 		}},
 	}, s.downloadEscrowFile)
+	responses := operationAt(s.api.OpenAPI(), http.MethodGet, "/v1/escrow-disbursements/files/{file_id}").Responses
+	responses[strconv.Itoa(http.StatusNotModified)] = &huma.Response{
+		Description: "The file is the one of If-None-Match.",
+		Headers:     maps.Clone(responses[strconv.Itoa(http.StatusOK)].Headers),
+	}
 }
 
 type createEscrowFileInput struct {

@@ -12,9 +12,9 @@ import (
 	"loanserve/queries"
 )
 
-// escrowLine is a bill that escrow pays, again and again, as a client states it. Its
+// EscrowLine is a bill that escrow pays, again and again, as a client states it. Its
 // dates are those of the first one that is not paid.
-type escrowLine struct {
+type EscrowLine struct {
 	Kind           queries.EscrowLineKind `json:"kind" enum:"county_tax,city_tax,school_tax,hazard_insurance,flood_insurance,wind_insurance,mortgage_insurance,hoa,other_tax,earthquake_insurance,ground_rent,other"`
 	Payee          string                 `json:"payee" minLength:"1" maxLength:"200"`
 	AmountCents    mortgage.Cents         `json:"amount_cents" minimum:"1" maximum:"10000000000" doc:"What the last bill came to."`
@@ -35,7 +35,7 @@ type storedLine struct {
 	LineID int64 `json:"line_id"`
 	LoanID int64 `json:"loan_id"`
 
-	escrowLine
+	EscrowLine
 
 	Version   int32     `json:"version" doc:"Counts its changes. In quotes it is the ETag."`
 	CreatedAt time.Time `json:"created_at"`
@@ -43,8 +43,8 @@ type storedLine struct {
 	EndedBy   string    `json:"ended_by,omitzero"`
 }
 
-func escrowLineOf(e *queries.EscrowLine) escrowLine {
-	return escrowLine{
+func escrowLineOf(e *queries.EscrowLine) EscrowLine {
+	return EscrowLine{
 		Kind: e.Kind, Payee: e.Payee, AmountCents: e.AmountCents, EveryMonths: e.EveryMonths,
 		NextDueOn: date{e.NextDueOn}, KnownCents: e.KnownCents, Comparable: e.Comparable,
 		NextDiscountOn: date{e.NextDiscountOn}, NextPenaltyOn: date{e.NextPenaltyOn}, DiscountCents: e.DiscountCents,
@@ -54,7 +54,7 @@ func escrowLineOf(e *queries.EscrowLine) escrowLine {
 
 func storedLineOf(e *queries.EscrowLine) storedLine {
 	shown := storedLine{
-		LineID: e.ID, LoanID: e.LoanID, escrowLine: escrowLineOf(e), Version: e.Version, CreatedAt: e.CreatedAt.UTC(),
+		LineID: e.ID, LoanID: e.LoanID, EscrowLine: escrowLineOf(e), Version: e.Version, CreatedAt: e.CreatedAt.UTC(),
 	}
 	if e.EndedAt != nil {
 		shown.EndedAt, shown.EndedBy = e.EndedAt.UTC(), *e.EndedBy
@@ -66,7 +66,7 @@ func storedLineOf(e *queries.EscrowLine) storedLine {
 func (e *storedLine) etag() string { return strconv.Quote(strconv.Itoa(int(e.Version))) }
 
 // insertParams is the row of a line of a loan.
-func (e *escrowLine) insertParams(loan int64) queries.InsertEscrowLineParams {
+func (e *EscrowLine) insertParams(loan int64) queries.InsertEscrowLineParams {
 	return queries.InsertEscrowLineParams{
 		LoanID: loan, Kind: e.Kind, Payee: e.Payee, AmountCents: e.AmountCents, EveryMonths: e.EveryMonths,
 		NextDueOn: e.NextDueOn.Date, KnownCents: e.KnownCents, Comparable: e.Comparable,
@@ -77,7 +77,7 @@ func (e *escrowLine) insertParams(loan int64) queries.InsertEscrowLineParams {
 
 // check says what the schema cannot: what does not fit together. The pointer is that
 // of the line.
-func (e *escrowLine) check(pointer string) []fault {
+func (e *EscrowLine) check(pointer string) []fault {
 	var faults []fault
 	wrong := func(member, detail string) { faults = append(faults, inBody(pointer+"/"+member, detail)) }
 	if !mortgage.KnownEscrowCycle(int(e.EveryMonths)) {

@@ -92,7 +92,7 @@ func (s *Server) listEscrowLines(ctx context.Context, in *listEscrowLinesInput) 
 
 type addEscrowLineInput struct {
 	LoanPath
-	Body escrowLine
+	Body EscrowLine
 }
 
 type escrowLineOutput struct {
@@ -162,7 +162,7 @@ type escrowLinePatch struct {
 }
 
 // apply returns the line as it will be.
-func (p *escrowLinePatch) apply(e escrowLine) escrowLine {
+func (p *escrowLinePatch) apply(e EscrowLine) EscrowLine {
 	replace(&e.Payee, p.Payee)
 	replace(&e.AmountCents, p.AmountCents)
 	replace(&e.EveryMonths, p.EveryMonths)
@@ -206,7 +206,7 @@ func (s *Server) changeEscrowLine(ctx context.Context, in *changeEscrowLineInput
 
 // keepsBills refuses to move a line away from the cycle whose bill is not paid: the
 // line would expect another bill, and both would be paid.
-func keepsBills(ctx context.Context, q *queries.Queries, old *queries.EscrowLine, e *escrowLine) error {
+func keepsBills(ctx context.Context, q *queries.Queries, old *queries.EscrowLine, e *EscrowLine) error {
 	if e.NextDueOn.Date == old.NextDueOn && e.EveryMonths == old.EveryMonths {
 		return nil
 	}

@@ -54,14 +54,14 @@ type escrowPolicy struct {
 type storedPolicy struct {
 	PolicyID int64 `json:"policy_id,omitzero" doc:"Left out for the default policy."`
 
-	shownPolicy
+	ShownPolicy
 
 	RequestedBy string    `json:"requested_by,omitzero"`
 	CreatedAt   time.Time `json:"created_at,omitzero"`
 }
 
-// shownPolicy is a policy of which every member is shown.
-type shownPolicy struct {
+// ShownPolicy is a policy of which every member is shown.
+type ShownPolicy struct {
 	mortgage.EscrowPolicy
 
 	CPIChangePpm mortgage.Rate `json:"cpi_change_ppm"`
@@ -82,7 +82,7 @@ type escrowPolicyOutput struct{ Body storedPolicy }
 func escrowPolicyAnswer(row *queries.EscrowPolicy) *escrowPolicyOutput {
 	return &escrowPolicyOutput{Body: storedPolicy{
 		PolicyID:    row.ID,
-		shownPolicy: shownPolicy{EscrowPolicy: row.Policy, CPIChangePpm: row.CpiChangePpm},
+		ShownPolicy: ShownPolicy{EscrowPolicy: row.Policy, CPIChangePpm: row.CpiChangePpm},
 		RequestedBy: row.RequestedBy, CreatedAt: row.CreatedAt.UTC(),
 	}}
 }
@@ -91,7 +91,7 @@ func (s *Server) getEscrowPolicy(ctx context.Context, _ *struct{}) (*escrowPolic
 	row, err := s.q.GetEscrowPolicy(ctx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return &escrowPolicyOutput{Body: storedPolicy{
-			shownPolicy: shownPolicy{EscrowPolicy: mortgage.DefaultEscrowPolicy(), CPIChangePpm: 0},
+			ShownPolicy: ShownPolicy{EscrowPolicy: mortgage.DefaultEscrowPolicy(), CPIChangePpm: 0},
 		}}, nil
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"reflect"
@@ -51,7 +52,7 @@ func (s *Server) routeEscrowStatement() {
 		formMediaTypes[formPDF]:  {Schema: &huma.Schema{Type: huma.TypeString, ContentEncoding: "binary"}},
 	}
 	operationAt(api, op.Method, op.Path).Responses[strconv.Itoa(http.StatusNotModified)] = &huma.Response{
-		Description: "The statement is the one of If-None-Match.",
+		Description: "The statement is the one of If-None-Match.", Headers: maps.Clone(ok.Headers),
 	}
 }
 

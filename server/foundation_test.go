@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"loanserve/internal/contract"
 	"loanserve/queries"
 	"loanserve/server"
 )
@@ -63,6 +64,18 @@ type fixture struct {
 	log      *lockedBuffer
 	registry *prometheus.Registry
 	stored   *storedTokens
+	judged   http.Handler
+}
+
+// Handler is the way of every request of these tests: what is answered must be as
+// the contract says.
+func (f *fixture) Handler() http.Handler { return f.judged }
+
+// fixtureJudge knows the contract of the test operations, which is always the same.
+var fixtureJudge struct {
+	once  sync.Once
+	judge *contract.Judge
+	err   error
 }
 
 type lockedBuffer struct {
@@ -139,6 +152,9 @@ func setup(t testing.TB) *fixture {
 	require.NoError(t, server.RouteDocs(srv))
 	t.Cleanup(srv.Close)
 	f.Server = srv
+	fixtureJudge.once.Do(func() { fixtureJudge.judge, fixtureJudge.err = contract.New(srv.OpenAPI()) })
+	require.NoError(t, fixtureJudge.err)
+	f.judged = fixtureJudge.judge.Handler(t, srv.Handler())
 	return f
 }
 
@@ -157,6 +173,7 @@ func testRoutes(s *server.Server) {
 	}, func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
 	server.Register(s, server.ScopePaymentsWrite, huma.Operation{
 		OperationID: "fail", Method: http.MethodGet, Path: "/v1/fail/{how}",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(_ context.Context, in *failInput) (*submitOutput, error) { return nil, failures[in.How]() })
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
+	"loanserve/internal/contract"
 	"loanserve/internal/testdb"
 	"loanserve/jobs"
 	"loanserve/queries"
@@ -34,12 +36,27 @@ type live struct {
 	metrics *jobs.Metrics
 
 	registry *prometheus.Registry
+	judged   http.Handler
 }
+
+// Handler is the way of every request of these tests: what is answered must be as
+// the contract says.
+func (l *live) Handler() http.Handler { return l.judged }
+
+// liveJudge knows the contract of the whole server.
+var liveJudge = sync.OnceValues(func() (*contract.Judge, error) {
+	srv, err := server.New(server.Options{Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		return nil, err
+	}
+	defer srv.Close()
+	return contract.New(srv.OpenAPI())
+})
 
 // cheap is a cost of passwords that tests can afford by the hundred.
 var cheap = server.PasswordCost{MemoryKiB: 64, Passes: 1, Lanes: 1}
 
-func setupLive(t *testing.T, edits ...func(*server.Options)) *live {
+func setupLive(t testing.TB, edits ...func(*server.Options)) *live {
 	t.Helper()
 
 	l := &live{db: testdb.Clone(t), log: &lockedBuffer{}}
@@ -57,6 +74,9 @@ func setupLive(t *testing.T, edits ...func(*server.Options)) *live {
 	require.NoError(t, err)
 	t.Cleanup(srv.Close)
 	l.Server = srv
+	judge, err := liveJudge()
+	require.NoError(t, err)
+	l.judged = judge.Handler(t, srv.Handler())
 
 	scopes := make([]string, 0, len(server.Scopes))
 	for scope := range server.Scopes {
@@ -66,7 +86,7 @@ func setupLive(t *testing.T, edits ...func(*server.Options)) *live {
 	return l
 }
 
-func (l *live) inserter(t *testing.T, log *slog.Logger) *river.Client[pgx.Tx] {
+func (l *live) inserter(t testing.TB, log *slog.Logger) *river.Client[pgx.Tx] {
 	t.Helper()
 
 	client, err := jobs.NewInserter(l.db.App, l.metrics, log)
@@ -74,7 +94,7 @@ func (l *live) inserter(t *testing.T, log *slog.Logger) *river.Client[pgx.Tx] {
 	return client
 }
 
-func (l *live) newToken(t *testing.T, scopes ...string) string {
+func (l *live) newToken(t testing.TB, scopes ...string) string {
 	t.Helper()
 
 	secret := server.NewTokenSecret()

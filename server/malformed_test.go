@@ -193,6 +193,7 @@ func FuzzBody(f *testing.F) {
 	f.Add("[]")
 	fix := setup(f)
 	f.Fuzz(func(t *testing.T, body string) {
+		fix.judged = fixtureJudge.judge.Handler(t, fix.Server.Handler())
 		w := fix.do(http.MethodPost, "/v1/loans/1/payments", body, nil)
 		switch w.Code {
 		case http.StatusAccepted, http.StatusBadRequest, http.StatusRequestEntityTooLarge,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -25,6 +26,10 @@ func (s *Server) routePaymentBatches() {
 			"item is an exception that waits for a person. A file is taken once.",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusConflict},
 	}, s.createPaymentBatch)
+	operationAt(s.api.OpenAPI(), http.MethodPost, "/v1/payment-batches").
+		Responses[strconv.Itoa(http.StatusConflict)].Headers = map[string]*huma.Param{
+		"Location": {Description: "Where the file was taken before: that batch.", Schema: &huma.Schema{Type: huma.TypeString}},
+	}
 	register(s, ScopePaymentsRead, huma.Operation{
 		OperationID: "get-payment-batch", Method: http.MethodGet, Path: "/v1/payment-batches/{batch_id}",
 		Tags: []string{"payment batches"}, Summary: "Get a batch and what became of its items",
