@@ -20,6 +20,7 @@ import (
 	"loanserve/backup"
 	"loanserve/backup/store"
 	"loanserve/internal/pgcluster"
+	"loanserve/internal/testdb"
 )
 
 // archiver archives a test's server until the test ends, and notes what it is told.
@@ -184,8 +185,10 @@ func TestRestorePoint(t *testing.T) {
 
 	o := verifyOptions(s, identity).RestoreOptions
 	require.Equal(t, "old,a", at(t, o, backup.Point{XID: second, Before: true}))
-	require.Equal(t, "old,a,b", at(t, o, backup.Point{XID: second}))
-	require.Equal(t, "old,a,b", at(t, o, backup.Point{XID: deletion, Before: true}))
+	if testdb.Long() { // Points of the same sorts, elsewhere in the past.
+		require.Equal(t, "old,a,b", at(t, o, backup.Point{XID: second}))
+		require.Equal(t, "old,a,b", at(t, o, backup.Point{XID: deletion, Before: true}))
+	}
 	require.Empty(t, at(t, o, backup.Point{XID: deletion}))
 	require.Equal(t, "old,a,b", at(t, o, backup.Point{Time: between}))
 	require.Equal(t, "later", at(t, o, backup.Point{Latest: true}))
