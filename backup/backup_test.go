@@ -178,7 +178,7 @@ func options(src *source, s store.Store, kind backup.Kind, recipients ...age.Rec
 
 func verifyOptions(s store.Store, identities ...age.Identity) backup.VerifyOptions {
 	return backup.VerifyOptions{
-		RestoreOptions: backup.RestoreOptions{Store: s, Identities: identities},
+		RestoreOptions: backup.RestoreOptions{Store: s, Identities: identities, Scratch: pgcluster.Temp()},
 		Program:        "test", Figures: questions, Checks: checks,
 	}
 }

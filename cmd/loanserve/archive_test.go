@@ -204,7 +204,7 @@ func caughtUp(t *testing.T, alive []*running) {
 // first ones.
 func restored(t *testing.T, env environment, point ...string) (lines int) {
 	t.Helper()
-	home, remove, err := pgcluster.Scratch(t.Context(), "")
+	home, remove, err := pgcluster.Scratch(t.Context(), pgcluster.Temp())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, remove()) }()
 	dir := filepath.Join(home, "restored")

@@ -24,7 +24,10 @@ func backupServer(t *testing.T) (*pgcluster.Cluster, environment) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cluster.Stop()) })
 	sql(t, cluster.URL("postgres"), `CREATE DATABASE books TEMPLATE template0 ENCODING 'UTF8'`)
-	env := environment{"DATABASE_URL": cluster.URL("books"), "LOANSERVE_BACKUP_URL": "file://" + t.TempDir()}
+	env := environment{
+		"DATABASE_URL": cluster.URL("books"), "LOANSERVE_BACKUP_URL": "file://" + t.TempDir(),
+		"LOANSERVE_BACKUP_SCRATCH": pgcluster.Temp(),
+	}
 	got := runWith(t.Context(), env, "migrate", "up")
 	require.Equal(t, exitOK, got.code, got.stderr)
 	return cluster, env
@@ -86,7 +89,7 @@ func TestBackupCommands(t *testing.T) {
 	require.Equal(t, exitOK, got.code, got.stderr)
 	require.Equal(t, 2, strings.Count(got.stdout, "kept"))
 
-	home, remove, err := pgcluster.Scratch(t.Context(), "")
+	home, remove, err := pgcluster.Scratch(t.Context(), pgcluster.Temp())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, remove()) })
 	dir := filepath.Join(home, "restored")
