@@ -86,7 +86,7 @@ test/race: ## the same with the race detector
 	fi
 
 .PHONY: test/long
-test/long: ## the same, with ten times the crashes and payments
+test/long: ## the same at full scale: more loans, payments, races and kills
 	LOANSERVE_TEST_LONG=1 $(WITHPG) $(GOTEST) -timeout 60m $(PKG)
 
 # The server is built into Go's cache, once for each version.

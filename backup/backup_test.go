@@ -45,11 +45,8 @@ func startSource(t *testing.T, kind backup.Kind) *source {
 		s.url = s.cluster.URL(name)
 		exec(t, s.cluster.URL("postgres"), `CREATE DATABASE `+name+` TEMPLATE migrated STRATEGY FILE_COPY`)
 	} else {
-		var err error
-		s.cluster, err = startServer(t.Context(), "loanserve")
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, s.cluster.Stop()) })
-		s.url = s.cluster.URL("loanserve")
+		s.cluster = testdb.OwnServer(t)
+		s.url = s.cluster.URL(testdb.OwnDatabase)
 	}
 	config, err := pgxpool.ParseConfig(s.url)
 	require.NoError(t, err)
@@ -63,13 +60,9 @@ func startSource(t *testing.T, kind backup.Kind) *source {
 	return s
 }
 
-// shared is a server that ends with the process.
+// shared is a server that ends with the process, with one migrated database.
 var shared = sync.OnceValues(func() (*pgcluster.Cluster, error) {
-	return startServer(context.Background(), "migrated")
-})
-
-// startServer starts a server with one migrated database.
-func startServer(ctx context.Context, name string) (*pgcluster.Cluster, error) {
+	ctx, name := context.Background(), "migrated"
 	binaries, err := pgcluster.Provision(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -88,7 +81,7 @@ func startServer(ctx context.Context, name string) (*pgcluster.Cluster, error) {
 	}
 	_, err = migrations.Up(ctx, cluster.URL(name), slog.New(slog.DiscardHandler))
 	return cluster, err
-}
+})
 
 func (s *source) name(t *testing.T) string {
 	t.Helper()
@@ -178,7 +171,7 @@ func options(src *source, s store.Store, kind backup.Kind, recipients ...age.Rec
 
 func verifyOptions(s store.Store, identities ...age.Identity) backup.VerifyOptions {
 	return backup.VerifyOptions{
-		RestoreOptions: backup.RestoreOptions{Store: s, Identities: identities},
+		RestoreOptions: backup.RestoreOptions{Store: s, Identities: identities, Scratch: pgcluster.Temp()},
 		Program:        "test", Figures: questions, Checks: checks,
 	}
 }

@@ -31,7 +31,7 @@ func TestRestoreIntoADirectory(t *testing.T) {
 			exec(t, src.cluster.URL("postgres"), `DROP DATABASE `+name)
 		}
 
-		home, remove, err := pgcluster.Scratch(t.Context(), "")
+		home, remove, err := pgcluster.Scratch(t.Context(), pgcluster.Temp())
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, remove()) })
 		dir := filepath.Join(home, "restored")

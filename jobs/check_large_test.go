@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 
@@ -15,14 +14,12 @@ import (
 	"loanserve/queries"
 )
 
-// Anywhere in a hundred thousand transactions one row of a loan is changed or removed,
-// and each of those loans is named and no other.
+// Anywhere in the transactions of many loans, a hundred thousand in the long tests, one
+// row is changed or removed, and each of those loans is named and no other.
 func TestTamperingAnywhereIsFound(t *testing.T) {
 	t.Parallel()
-	loans, payments, victims := 100, 50, 30
-	if os.Getenv("LOANSERVE_TEST_LONG") != "" {
-		loans, victims = 2000, 600
-	}
+	const payments = 50
+	loans, victims := testdb.Scale(100, 2000), testdb.Scale(30, 600)
 	db := testdb.Clone(t)
 	conn, err := pgx.Connect(t.Context(), db.URL)
 	require.NoError(t, err)

@@ -35,11 +35,12 @@ func untilOver(t *testing.T, db *testdb.DB, run queries.Run) {
 	}, patience, 10*time.Millisecond)
 }
 
-// Two thousand loans are closed in chunks by two runs at once, while payments
-// to some of them are posted: each is charged once, and the books are sound.
+// Loans of several chunks are closed by two runs at once, while payments to some
+// of them are posted: each is charged once, and the books are sound.
 func TestCloseDayOfAPortfolio(t *testing.T) {
 	t.Parallel()
-	const loans, paid = 2000, 50
+	const paid = 50
+	loans := testdb.Scale(700, 2000)
 	db := testdb.Clone(t)
 	var boarded []queries.Loan
 	err := pgx.BeginFunc(t.Context(), db.App, func(tx pgx.Tx) error {

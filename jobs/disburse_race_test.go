@@ -33,7 +33,7 @@ func raceToPay(t *testing.T, db *pgxpool.Pool, loan queries.Loan, on string) fun
 }
 
 // Three runs that pay a bill, two of them for one day, meet payments, a reversal and
-// the close of a day on one loan, a hundred times. The bill is paid once whatever
+// the close of a day on one loan, again and again. The bill is paid once whatever
 // their order; where it is paid as of the same day as in calm, so are the books.
 func TestRunsRaceToPayABill(t *testing.T) {
 	t.Parallel()
@@ -52,7 +52,7 @@ func TestRunsRaceToPayABill(t *testing.T) {
 	}
 	want := settled(t, db.App, calm)
 
-	for round := range 100 {
+	for round := range testdb.Scale(25, 100) {
 		loan, work := prepare()
 		var all errgroup.Group
 		for range 3 {
@@ -69,7 +69,7 @@ func TestRunsRaceToPayABill(t *testing.T) {
 }
 
 // Money that comes back, twice reported, meets a run that pays another bill, payments,
-// a reversal and the close of a day, a hundred times: the books are those of calm.
+// a reversal and the close of a day, again and again: the books are those of calm.
 func TestMoneyComesBackInARace(t *testing.T) {
 	t.Parallel()
 	db := testdb.Clone(t)
@@ -96,7 +96,7 @@ func TestMoneyComesBackInARace(t *testing.T) {
 	}
 	want := settled(t, db.App, calm)
 
-	for round := range 100 {
+	for round := range testdb.Scale(25, 100) {
 		loan, work := prepare()
 		var all errgroup.Group
 		for _, one := range work {
@@ -148,12 +148,12 @@ SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 	requireSoundBooks(t, db.App, loan.ID)
 }
 
-// Fifteen hundred loans, every third with a bill that is due, are paid in chunks by two
-// runs at once and by the close of the day; a loan that fails is named, and its
-// neighbors are paid.
+// Every third loan of a portfolio has a bill that is due. They are paid by two runs at
+// once and by the close of the day, which has several chunks; a loan that fails is named,
+// and its neighbors are paid.
 func TestDisburseAPortfolio(t *testing.T) {
 	t.Parallel()
-	const loans = 1500
+	loans := testdb.Scale(600, 1500)
 	db := testdb.Clone(t)
 	var refused queries.Loan
 	err := pgx.BeginFunc(t.Context(), db.App, func(tx pgx.Tx) error {

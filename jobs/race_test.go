@@ -14,8 +14,8 @@ import (
 	"loanserve/queries"
 )
 
-// Two payments, a reversal and the close of a day meet on one loan, two hundred
-// times. Whatever their order, the loan ends where it would had they come one
+// Two payments, a reversal and the close of a day meet on one loan, again
+// and again. Whatever their order, the loan ends where it would had they come one
 // after the other in the order of their days, because its books depend on what
 // happened and not on when it was posted.
 func TestEverythingAtOnceOnOneLoan(t *testing.T) {
@@ -29,7 +29,7 @@ func TestEverythingAtOnceOnOneLoan(t *testing.T) {
 	}
 	want := settled(t, db.App, calm)
 
-	for round := range 200 {
+	for round := range testdb.Scale(50, 200) {
 		loan := testdb.Loan(t, db.App, withCharges)
 		var all errgroup.Group
 		for _, work := range raceOf(t, db.App, loan) {

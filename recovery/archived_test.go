@@ -50,7 +50,7 @@ func archive(t testing.TB) *archived {
 
 	s, err := store.Open(t.Context(), "file://"+t.TempDir(), func(string) string { return "" })
 	require.NoError(t, err)
-	a.options = backup.RestoreOptions{Store: s, Identities: nil, Scratch: "", Progress: nil}
+	a.options = backup.RestoreOptions{Store: s, Identities: nil, Scratch: pgcluster.Temp(), Progress: nil}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() {

@@ -25,14 +25,14 @@ WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND
   AND (attname ~ '_by$' OR attname IN ('actor', 'target')) AND atttypid = 'text'::regtype
 ORDER BY 1`
 
-// Fifty people are tangled in a random history: they log in, fail to, give each
+// People are tangled in a random history: they log in, fail to, give each
 // other roles and take them, make tokens, submit payments, are looked at by the
 // audit trail as actor and as target. Each of them can then be deleted, in any
 // order, and nothing is orphaned or forgotten.
 func TestDeleteTangledUsers(t *testing.T) {
 	t.Parallel()
 
-	const people, steps = 50, 600
+	people, steps := testdb.Scale(20, 50), testdb.Scale(240, 600)
 	l, root, admin := admins(t)
 	random := rand.New(rand.NewPCG(5, 50))
 	users := make([]queries.User, people)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,11 +14,8 @@ import (
 // A gap is an error in the log, a count, and a new physical backup at once.
 func TestArchiveNoticesGaps(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "loanserve")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	_, env := backupServer(t)
-	r := archiving(t, binary, env)
+	r := archiving(t, env)
 	requested := func(key string) func() bool {
 		return func() bool { return strings.Contains(text(t, env["DATABASE_URL"], wishes), key) }
 	}
@@ -33,7 +29,7 @@ func TestArchiveNoticesGaps(t *testing.T) {
 		sql(t, env["DATABASE_URL"], `CHECKPOINT`)
 	}
 	require.NotContains(t, text(t, env["DATABASE_URL"], wishes), "physical after the gap")
-	r = archiving(t, binary, env)
+	r = archiving(t, env)
 	require.Eventually(t, requested("physical after the gap from"), patience, 50*time.Millisecond)
 	caughtUp(t, []*running{r})
 	require.InDelta(t, 1, r.metric(t, "loanserve_wal_gaps_total"), 0)

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -35,11 +33,11 @@ func (l *late) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // archiving starts the program as it archives.
-func archiving(t *testing.T, binary string, env environment) *running {
+func archiving(t *testing.T, env environment) *running {
 	t.Helper()
 	r := &running{log: &output{}, ended: make(chan error, 1)}
-	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, "work", "--workers", "1")
-	r.cmd.Env = append(os.Environ(), "LOANSERVE_ADMIN_LISTEN=127.0.0.1:0", "LOANSERVE_LOG_FORMAT=json",
+	r.cmd = programItself(t, "work", "--workers", "1")
+	r.cmd.Env = append(r.cmd.Env, "LOANSERVE_ADMIN_LISTEN=127.0.0.1:0", "LOANSERVE_LOG_FORMAT=json",
 		"LOANSERVE_BACKUP_AT=off", "LOANSERVE_CLOSE_DAY_AT=off", "LOANSERVE_BACKUP_WAL=on", "LOANSERVE_BACKUP_WAL_INTERVAL=100ms")
 	for name, value := range env {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
@@ -116,9 +114,6 @@ RETURNING pg_current_xact_id()::text::bigint`, len(w.xids)).Scan(&xid)
 // and nothing of the past is missing or doubled.
 func TestArchiveIsKilled(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "loanserve")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	_, env := backupServer(t)
 	url := env["DATABASE_URL"]
 	g := &gate{Handler: &late{storetest.Fake(t)}}
@@ -126,7 +121,7 @@ func TestArchiveIsKilled(t *testing.T) {
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 		env[name] = storetest.Environment(name)
 	}
-	alive := []*running{archiving(t, binary, env)}
+	alive := []*running{archiving(t, env)}
 	require.Eventually(t, func() bool {
 		for _, b := range listBackups(t, env) {
 			if b.Kind == "physical" && b.State == "verified" {
@@ -137,7 +132,7 @@ func TestArchiveIsKilled(t *testing.T) {
 	}, patience, 50*time.Millisecond, "a new archive asks for the backup that it follows: %s", alive[0].log)
 
 	w := startWriter(t, url)
-	alive = append(alive, archiving(t, binary, env))
+	alive = append(alive, archiving(t, env))
 	for _, moment := range []struct {
 		name   string
 		late   bool
@@ -161,7 +156,7 @@ func TestArchiveIsKilled(t *testing.T) {
 			}
 		}
 		killed := kill(t, alive)
-		alive = []*running{alive[1-killed], archiving(t, binary, env)}
+		alive = []*running{alive[1-killed], archiving(t, env)}
 	}
 	close(w.stop)
 	require.NoError(t, <-w.ended)
@@ -209,7 +204,7 @@ func caughtUp(t *testing.T, alive []*running) {
 // first ones.
 func restored(t *testing.T, env environment, point ...string) (lines int) {
 	t.Helper()
-	home, remove, err := pgcluster.Scratch(t.Context(), "")
+	home, remove, err := pgcluster.Scratch(t.Context(), pgcluster.Temp())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, remove()) }()
 	dir := filepath.Join(home, "restored")

@@ -12,21 +12,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"loanserve/internal/pgcluster"
+	"loanserve/internal/testdb"
 )
 
 // backupServer is a server of the test's own with a migrated database, and an
 // environment that backs it up.
 func backupServer(t *testing.T) (*pgcluster.Cluster, environment) {
 	t.Helper()
-	binaries, err := pgcluster.Provision(t.Context(), nil)
-	require.NoError(t, err)
-	cluster, err := pgcluster.Start(t.Context(), pgcluster.Options{Binaries: binaries})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cluster.Stop()) })
-	sql(t, cluster.URL("postgres"), `CREATE DATABASE books TEMPLATE template0 ENCODING 'UTF8'`)
-	env := environment{"DATABASE_URL": cluster.URL("books"), "LOANSERVE_BACKUP_URL": "file://" + t.TempDir()}
-	got := runWith(t.Context(), env, "migrate", "up")
-	require.Equal(t, exitOK, got.code, got.stderr)
+	cluster := testdb.OwnServer(t)
+	sql(t, cluster.URL("postgres"), `ALTER DATABASE `+testdb.OwnDatabase+` RENAME TO books`)
+	env := environment{
+		"DATABASE_URL": cluster.URL("books"), "LOANSERVE_BACKUP_URL": "file://" + t.TempDir(),
+		"LOANSERVE_BACKUP_SCRATCH": pgcluster.Temp(),
+	}
 	return cluster, env
 }
 
@@ -86,7 +84,7 @@ func TestBackupCommands(t *testing.T) {
 	require.Equal(t, exitOK, got.code, got.stderr)
 	require.Equal(t, 2, strings.Count(got.stdout, "kept"))
 
-	home, remove, err := pgcluster.Scratch(t.Context(), "")
+	home, remove, err := pgcluster.Scratch(t.Context(), pgcluster.Temp())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, remove()) })
 	dir := filepath.Join(home, "restored")

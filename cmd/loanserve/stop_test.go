@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -21,21 +19,18 @@ import (
 // patience is how long anything may take that a test waits for.
 const patience = time.Minute
 
-// TestStopping runs the tests of signals on one build of the program.
+// TestStopping runs the tests of signals.
 func TestStopping(t *testing.T) {
 	t.Parallel()
 
-	binary := filepath.Join(t.TempDir(), "loanserve")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	for name, test := range map[string]func(*testing.T, string){
+	for name, test := range map[string]func(*testing.T){
 		"requests finish":   testRequestsFinish,
 		"readiness fails":   testReadinessFailsFirst,
 		"work ends as well": testWorkEnds,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, binary)
+			test(t)
 		})
 	}
 }
@@ -49,11 +44,11 @@ type running struct {
 }
 
 // start starts the real program and returns once it is ready.
-func start(t *testing.T, binary string, db *testdb.DB, args ...string) *running {
+func start(t *testing.T, db *testdb.DB, args ...string) *running {
 	t.Helper()
 	r := &running{log: &output{}, ended: make(chan error, 1)}
-	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, args...)
-	r.cmd.Env = append(os.Environ(), "DATABASE_URL="+db.URL, "LOANSERVE_ADMIN_LISTEN=127.0.0.1:0",
+	r.cmd = programItself(t, args...)
+	r.cmd.Env = append(r.cmd.Env, "DATABASE_URL="+db.URL, "LOANSERVE_ADMIN_LISTEN=127.0.0.1:0",
 		"LOANSERVE_LISTEN=127.0.0.1:0", "LOANSERVE_LOG_FORMAT=json")
 	r.cmd.Stderr = r.log
 	require.NoError(t, r.cmd.Start())
@@ -122,14 +117,14 @@ func get(t *testing.T, url string) string {
 
 // A payment that nobody works keeps its long poll waiting, until the process
 // is told to stop: then the client is answered, and everything ends with 0.
-func testRequestsFinish(t *testing.T, binary string) {
+func testRequestsFinish(t *testing.T) {
 	t.Helper()
 	db := testdb.Clone(t)
 	loan := testdb.Loan(t, db.App)
 	token := runWith(t.Context(), environment{"DATABASE_URL": db.URL}, "token", "create", "--name", "test",
 		"--scope", "payments:write", "--scope", "payments:read")
 	require.Equal(t, exitOK, token.code, token.stderr)
-	serve := start(t, binary, db, "serve")
+	serve := start(t, db, "serve")
 	client := newDemoClient(serve.api, token.stdout[:len(token.stdout)-1])
 	var payment demoPayment
 	body := []byte(`{"amount_cents":100,"received_on":"2026-10-01","channel":"ach"}`)
@@ -156,9 +151,9 @@ func testRequestsFinish(t *testing.T, binary string) {
 
 // A load balancer sees the failing check while requests are still served. A
 // second signal does not wait for it.
-func testReadinessFailsFirst(t *testing.T, binary string) {
+func testReadinessFailsFirst(t *testing.T) {
 	t.Helper()
-	serve := start(t, binary, testdb.Clone(t), "serve", "--workers", "2", "--drain-delay", "10m")
+	serve := start(t, testdb.Clone(t), "serve", "--workers", "2", "--drain-delay", "10m")
 	require.Equal(t, http.StatusOK, status(t, serve.admin+"/livez"))
 	serve.signal(t, syscall.SIGTERM)
 	require.Eventually(t, func() bool { return status(t, serve.admin+"/readyz") == http.StatusServiceUnavailable },
@@ -169,9 +164,9 @@ func testReadinessFailsFirst(t *testing.T, binary string) {
 	require.Error(t, serve.end(t), "ended by the signal")
 }
 
-func testWorkEnds(t *testing.T, binary string) {
+func testWorkEnds(t *testing.T) {
 	t.Helper()
-	work := start(t, binary, testdb.Clone(t), "work", "--workers", "3")
+	work := start(t, testdb.Clone(t), "work", "--workers", "3")
 	require.Empty(t, work.api, "work serves no API")
 	require.Equal(t, http.StatusOK, status(t, work.admin+"/metrics"))
 	work.signal(t, syscall.SIGINT)

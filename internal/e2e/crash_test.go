@@ -4,28 +4,26 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/testdb"
 )
 
 // testCrash kills the worker again and again, without warning and at no
-// particular moment, while two thousand payments arrive and are posted; with
-// LOANSERVE_TEST_LONG it is twenty thousand, and forty kills.
+// particular moment, while two thousand payments arrive and are posted; in the long
+// tests it is twenty thousand, and forty kills.
 func testCrash(t *testing.T, p *program) {
 	t.Helper()
 	const (
 		loans   = 50
 		clients = 8
 	)
-	payments, kills := 2000, 8
-	if os.Getenv("LOANSERVE_TEST_LONG") != "" {
-		payments, kills = 20_000, 40
-	}
+	payments, kills := testdb.Scale(2000, 20_000), testdb.Scale(8, 40)
 	p.makeToken("loans:write", "payments:write")
 	serve := p.start("serve", "--workers", "0")
 	paths := make([]string, loans)

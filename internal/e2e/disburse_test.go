@@ -16,11 +16,12 @@ import (
 )
 
 // testDisburse kills the worker again and again, without warning, while two runs for
-// one day pay the bills of four thousand loans and payments to some of them are
-// posted. Each bill is paid once, and the books are sound.
+// one day pay the bills of loans in several chunks, four thousand in the long tests, and
+// payments to some of them are posted. Each bill is paid once, and the books are sound.
 func testDisburse(t *testing.T, p *program) {
 	t.Helper()
-	const loans, kills, payments = 4000, 6, 100
+	const payments = 100
+	loans, kills := testdb.Scale(1200, 4000), testdb.Scale(3, 6)
 	var boarded []queries.Loan
 	err := pgx.BeginFunc(t.Context(), p.db.App, func(tx pgx.Tx) error {
 		for range loans {
@@ -51,7 +52,7 @@ func testDisburse(t *testing.T, p *program) {
 	}
 	paid := func() int { return p.count("SELECT count(*) FROM escrow_disbursements") }
 
-	random := rand.New(rand.NewPCG(20261124, kills)) // What the moments hit is the machine's to decide.
+	random := rand.New(rand.NewPCG(20261124, uint64(kills))) // What the moments hit is the machine's to decide.
 	for kill := range kills {
 		worker := p.start("work")
 		goal := paid() + random.IntN(loans/kills)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -17,14 +16,11 @@ import (
 )
 
 // testEscrowCrash kills the worker without warning while it analyzes the escrow
-// accounts of a portfolio: 1,500 loans in three chunks, and with LOANSERVE_TEST_LONG
-// 5,000 in ten. Each loan gets exactly one analysis.
+// accounts of a portfolio: loans of three chunks, and in the long tests of ten. Each loan
+// gets exactly one analysis.
 func testEscrowCrash(t *testing.T, p *program) {
 	t.Helper()
-	loans, kills := 1500, 3
-	if os.Getenv("LOANSERVE_TEST_LONG") != "" {
-		loans, kills = 5000, 8
-	}
+	loans, kills := testdb.Scale(1050, 5000), testdb.Scale(3, 8)
 	p.boardEscrowed(loans)
 	p.makeToken("escrow:analyze", "runs:read")
 	serve := p.start("serve", "--workers", "0")

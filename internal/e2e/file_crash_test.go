@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -15,16 +14,13 @@ import (
 )
 
 // testFileCrash kills the program while it takes a file, and then again and
-// again while it posts it: two thousand debits, of which some come back in the
-// same file and some in another. With LOANSERVE_TEST_LONG it is twenty thousand,
+// again while it posts it: a thousand debits, of which some come back in the
+// same file and some in another. In the long tests it is twenty thousand,
 // and thirty kills.
 func testFileCrash(t *testing.T, p *program) {
 	t.Helper()
 	const loans = 40
-	debits, kills := 2000, 6
-	if os.Getenv("LOANSERVE_TEST_LONG") != "" {
-		debits, kills = 20_000, 30
-	}
+	debits, kills := testdb.Scale(1000, 20_000), testdb.Scale(4, 30)
 	p.makeToken("loans:write", "payments:read", "payments:write", "payments:reverse")
 	serve := p.start("serve", "--workers", "0")
 	for i := range loans {

@@ -13,20 +13,22 @@ import (
 
 	"loanserve/internal/database"
 	"loanserve/internal/pastloans"
+	"loanserve/internal/testdb"
 )
 
 // testIntegrityCrash kills workers while a check of all loans runs, in which one is
 // damaged, and looks that each loan is counted once and the damage found.
 func testIntegrityCrash(t *testing.T, p *program) {
 	t.Helper()
-	const loans, payments, kills = 4000, 12, 5
+	const payments = 12
+	loans, kills := testdb.Scale(1500, 4000), testdb.Scale(3, 5)
 	conn, err := pgx.Connect(t.Context(), p.db.URL)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(t.Context()) }()
 	require.NoError(t, database.RegisterTypes(t.Context(), conn))
 	first, _, err := pastloans.Store(t.Context(), conn, loans, payments)
 	require.NoError(t, err)
-	damaged := first + loans/2
+	damaged := first + int64(loans/2)
 	_, err = p.db.Super.Exec(t.Context(), `UPDATE loans SET suspense_cents = 1 WHERE id = $1`, damaged)
 	require.NoError(t, err)
 
@@ -36,7 +38,7 @@ func testIntegrityCrash(t *testing.T, p *program) {
 		"Idempotency-Key", "check")
 	run := asked.field(t, "run_id")
 	const chunks = `SELECT count(*) FROM run_chunks WHERE finished_at IS NOT NULL AND run_id = '%s'`
-	random := rand.New(rand.NewPCG(20260101, kills))
+	random := rand.New(rand.NewPCG(20260101, uint64(kills)))
 	for kill := range kills {
 		worker := p.start("work")
 		goal := random.IntN(2) + p.count(fmt.Sprintf(chunks, run))

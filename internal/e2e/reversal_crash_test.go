@@ -9,14 +9,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"loanserve/internal/testdb"
 )
 
-// testReversalCrash takes a hundred payments back and counts them again, one
+// testReversalCrash takes payments back and counts them again, one
 // principal asking and another approving, while the worker is killed again and
 // again: each happens once.
 func testReversalCrash(t *testing.T, p *program) {
 	t.Helper()
-	const loans, cents = 100, 1000_00
+	const cents = 1000_00
+	loans := testdb.Scale(36, 100)
 	p.makeToken("payments:read", "payments:approve")
 	checker := p.token
 	p.makeToken("loans:write", "payments:read", "payments:write", "payments:reverse", "payments:approve")
@@ -33,7 +36,7 @@ func testReversalCrash(t *testing.T, p *program) {
 	require.Eventually(t, func() bool { return p.waiting() == 0 }, patience, 10*time.Millisecond)
 	worker.signal(syscall.SIGTERM)
 
-	random := rand.New(rand.NewPCG(20260105, loans))
+	random := rand.New(rand.NewPCG(20260105, uint64(loans)))
 	for round, body := range []string{`{"reason":"R01"}`, `{"reason":"mistaken"}`, `{"reason":"R01"}`} {
 		for i, path := range paths {
 			asked := p.mustRequest(serve, http.StatusAccepted, http.MethodPost, path+"/reversals", body,

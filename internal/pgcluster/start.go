@@ -25,6 +25,14 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 	if err := c.makeTemps(ctx, o); err != nil {
 		return err
 	}
+	if o.Template != "" {
+		if !c.temporary {
+			return errors.New("a template is for a server without a directory")
+		}
+		if err := os.CopyFS(c.data, os.DirFS(o.Template)); err != nil {
+			return fmt.Errorf("copy template: %w", err)
+		}
+	}
 	major, err := dataVersion(c.data)
 	if err != nil {
 		return err
