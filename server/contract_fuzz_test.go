@@ -53,7 +53,7 @@ func FuzzContract(f *testing.F) {
 	}
 	z := newBarrage(f)
 	f.Fuzz(func(t *testing.T, operation, seed uint64) {
-		which := int(operation % uint64(len(z.targets))) //nolint:gosec // It is less than a length.
+		which := int(operation % uint64(len(z.targets)))
 		z.fire(t, which, rand.New(rand.NewPCG(operation, seed)))
 	})
 }
