@@ -30,7 +30,7 @@ func (s *Server) routeWebhookSubscriptions() {
 		Summary: "Subscribe to events",
 		Description: "Messages are signed by Standard Webhooks. The secret is shown only this once: a repeated request " +
 			"gets the same answer without it. Who lost it has it replaced.",
-		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict},
+		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.createWebhookSubscription)
 	register(s, ScopeWebhooksRead, huma.Operation{
 		OperationID: "list-webhook-subscriptions", Method: http.MethodGet, Path: webhookSubscriptionsPath, Tags: tags,

@@ -178,8 +178,9 @@ func testTracedPayment(t *testing.T) {
 	serve.signal(t, syscall.SIGTERM)
 	require.NoError(t, serve.end(t))
 	require.Equal(t, map[string]bool{"books": true}, c.names)
-	for _, secret := range []string{"Quimby", token, "SELECT", "INSERT"} {
-		require.NotContains(t, c.raw.String(), secret)
+	// A statement without a name is called by its verb; more of its text is never told.
+	for _, secret := range []string{"Quimby", token, "SELECT ", "INSERT ", " FROM ", "VALUES"} {
+		require.False(t, strings.Contains(c.raw.String(), secret), "%q is told", secret) //nolint:testifylint // The text is long.
 	}
 	for _, secret := range []string{"Quimby", token} {
 		require.NotContains(t, serve.log.String(), secret)
