@@ -16,12 +16,13 @@ import (
 const Schema = "river"
 
 // NewInserter returns a client that hands jobs to the queue, inside the
-// caller's transaction, and works none. Plugins are besides the metrics.
+// caller's transaction, and works none. Plugins are besides the metrics and the ids of
+// requests.
 func NewInserter(
 	pool *pgxpool.Pool, m *Metrics, log *slog.Logger, plugins ...rivertype.Plugin,
 ) (*river.Client[pgx.Tx], error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema: Schema, Logger: quiet(log), Plugins: append(plugins, m),
+		Schema: Schema, Logger: quiet(log), Plugins: append(plugins, &requestIDs{}, m),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("queue client: %w", err)

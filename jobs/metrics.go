@@ -10,6 +10,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 	"go.opentelemetry.io/otel/trace"
+
+	"loanserve/internal/requestid"
 )
 
 // The outcomes of one attempt at a job.
@@ -213,6 +215,9 @@ func (m *Metrics) finish(ctx context.Context, job *rivertype.JobRow, took time.D
 		slog.Int("attempt", job.Attempt), slog.String("outcome", outcome), slog.Duration("took", took),
 	}
 	attrs = append(attrs, subjectOf(job)...)
+	if id := requestid.Of(ctx); id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
+	}
 	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
 		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()))
 	}

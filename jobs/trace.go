@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
@@ -49,18 +48,7 @@ func (*Tracing) InsertBegin(ctx context.Context, p *rivertype.JobInsertParams) e
 	}
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
-	metadata := map[string]json.RawMessage{}
-	if len(p.Metadata) > 0 {
-		if err := json.Unmarshal(p.Metadata, &metadata); err != nil {
-			return fmt.Errorf("metadata of the job: %w", err)
-		}
-	}
-	text, err := json.Marshal(carrier[traceparent])
-	if err == nil {
-		metadata[traceparent] = text
-		p.Metadata, err = json.Marshal(metadata)
-	}
-	return err
+	return addMetadata(p, traceparent, carrier[traceparent])
 }
 
 // Work implements rivertype.WorkerMiddleware.

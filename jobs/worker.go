@@ -112,7 +112,7 @@ func NewWorker(pool *pgxpool.Pool, c Config) (*Worker, error) {
 		ID:                   c.ID,
 		Schema:               Schema,
 		Logger:               quiet(c.Log),
-		Plugins:              c.Tracing.plugins(c.Metrics),
+		Plugins:              c.Tracing.plugins(&requestIDs{}, c.Metrics),
 		Workers:              known.workers,
 		PeriodicJobs:         c.periodicJobs(),
 		Queues:               c.queues(),

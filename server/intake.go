@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"loanserve/internal/requestid"
 	"loanserve/internal/tracing"
 	"loanserve/queries"
 )
@@ -68,13 +69,16 @@ type arrival struct {
 	gone   <-chan struct{} // closed when nobody waits for the answer any more
 	answer chan<- stored   // never blocks
 	span   trace.Span      // of the request
+	id     string          // of the request
 }
 
 // accept stores the payment together with whichever others wait, and returns
 // its row once it is committed. When ctx ends first, it may still be stored.
 func (i *intake) accept(ctx context.Context, arg queries.InsertPaymentParams) (queries.Payment, error) {
 	answer := make(chan stored, 1)
-	if err := i.enter(arrival{arg: arg, gone: ctx.Done(), answer: answer, span: trace.SpanFromContext(ctx)}); err != nil {
+	if err := i.enter(arrival{
+		arg: arg, gone: ctx.Done(), answer: answer, span: trace.SpanFromContext(ctx), id: requestid.Of(ctx),
+	}); err != nil {
 		return queries.Payment{}, err
 	}
 	select {
@@ -150,6 +154,9 @@ func (i *intake) flush(set []arrival) {
 	defer cancel()
 	ctx, span := tracing.Together(ctx, "store payments", set, func(a *arrival) trace.Span { return a.span })
 	defer span.End()
+	if len(set) == 1 { // Where there are several, their job is no one's.
+		ctx = requestid.With(ctx, set[0].id)
+	}
 	args := make([]queries.InsertPaymentParams, len(set))
 	for n, a := range set {
 		args[n] = a.arg

@@ -15,6 +15,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+
+	"loanserve/internal/requestid"
 )
 
 const (
@@ -61,7 +63,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		// A writer that cannot set a deadline is a test's.
 		_ = http.NewResponseController(w).SetWriteDeadline(started.Add(writeTimeout))
 		ctx, span := s.startSpan(r, req)
-		ctx, cancel := context.WithTimeout(context.WithValue(ctx, requestKey{}, req), requestTimeout)
+		ctx = context.WithValue(requestid.With(ctx, req.id), requestKey{}, req)
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 
 		aborted := s.serve(next, answer, r.WithContext(ctx))
@@ -136,6 +139,7 @@ func (s *Server) record(w *answering, r *http.Request, req *request, took time.D
 		slog.Int("response_bytes", w.BytesWritten()),
 		slog.String("request_id", req.id),
 	}
+	attrs = append(attrs, subjectOf(r.Context())...)
 	if req.traceID != "" {
 		attrs = append(attrs, slog.String("trace_id", req.traceID))
 	}
