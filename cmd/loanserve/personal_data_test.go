@@ -88,7 +88,7 @@ func refuse(t *testing.T, api, token string, loan int64) {
 	send("POST", "/v1/loans", "k1", body[:len(body)/2], 400) // Not JSON.
 	send("POST", "/v1/loans", "k2", strings.Replace(body, `"full_name":`, `"Nell Abernathy":`, 1), 422)
 	send("POST", "/v1/loans", "k3", strings.Replace(body, `"role": "primary"`, `"role": "Nell Abernathy"`, 1), 422)
-	send("POST", "/v1/loans", "k4", body, 409) // The number is taken.
+	send("POST", "/v1/loans", "k4", body, 409)                     // The number is taken.
 	send("POST", "/v1/loans", portfolio.Loans()[1].Key, body, 422) // As another request.
 	send("GET", "/v1/loans/Nell%20Abernathy", "", "", 422)
 	send("GET", "/v1/loans?Nell%20Abernathy=nell.abernathy@example.com", "", "", 400)
