@@ -108,6 +108,10 @@ test/alerts: ## the tests of alerts and dashboard, with a Prometheus
 test/contract: ## the contract before judges of others, and a generated client at work (needs Node.js)
 	@tools/contract/run
 
+.PHONY: test/browser
+test/browser: ## the pages in a real Chromium (needs Node.js; LOANSERVE_SCREENSHOTS=DIRECTORY)
+	@tools/browser/run
+
 .PHONY: fuzz fuzz/each
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	@$(WITHPG) $(MAKE) --no-print-directory fuzz/each

@@ -97,7 +97,8 @@ func (a *action) form(ids []hidden, key string, sent url.Values, refused *refusa
 	}
 	for _, of := range a.fields {
 		shown := fieldView{
-			ID: a.name + suffix.String() + "-" + of.name, Name: of.name, Label: of.label, Kind: of.kind, Value: of.usual, Help: of.help,
+			ID: a.name + suffix.String() + "-" + of.name, Name: of.name, Label: of.label, Kind: of.kind,
+			Value: of.usual, Help: of.help,
 			Required: !of.optional && of.kind != "yes", Problem: refused.of(of.name),
 		}
 		if sent != nil {

@@ -65,6 +65,9 @@ func (p *Pages) routeQueues() {
 	})
 }
 
+// alarmQueue is that of the alarm for lost loans.
+const alarmQueue = "alarm"
+
 func jobURL(id int64) string { return Root + "/queues/jobs/" + number0(id) }
 
 func (p *Pages) jobRow(j job) []cell {
@@ -109,6 +112,9 @@ func (p *Pages) queues(r *http.Request, v *visitor) (*view, error) {
 			to(q.Queue, Root+"/queues/jobs?"+url.Values{"queue": {q.Queue}}.Encode()), status, count(q.Available),
 			count(q.Running), count(q.Scheduled), count(q.Retryable), discarded, oldest,
 		})
+		if q.Queue == alarmQueue && q.PausedAt == nil {
+			continue // The API does not pause it.
+		}
 		for _, f := range p.forms(v, []hidden{{"queue", q.Queue}}, act) {
 			f.Label += " " + q.Queue
 			all.Forms = append(all.Forms, f)

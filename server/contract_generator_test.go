@@ -53,7 +53,9 @@ func (g generator) bodyOf(op *huma.Operation) sentBody {
 		text = g.spoil(text)
 	}
 	if g.one(30) {
-		mediaType = []string{"", "text/plain", "application/xml", "application/json; charset=utf-16", ";;", "multipart/form-data"}[g.IntN(6)]
+		mediaType = []string{
+			"", "text/plain", "application/xml", "application/json; charset=utf-16", ";;", "multipart/form-data",
+		}[g.IntN(6)]
 	}
 	return sentBody{text, mediaType}
 }
@@ -139,7 +141,7 @@ func (g generator) integer(s *huma.Schema) any {
 	case 2:
 		return low - 1
 	case 3:
-		return json.Number(strconv.FormatUint(uint64(max(high, 0))+1, 10)) //nolint:gosec // It is not negative.
+		return json.Number(strconv.FormatUint(uint64(max(high, 0))+1, 10))
 	case 4:
 		return low + g.Int64N(max(high-low, 1))
 	default:
@@ -164,7 +166,9 @@ func (g generator) text(s *huma.Schema, name string) any {
 	case "date":
 		return samples[g.IntN(4)]
 	case "date-time":
-		return []string{"2026-01-15T10:00:00Z", "2026-01-15T23:59:60Z", "0000-01-01T00:00:00Z", "2026-01-15T10:00:00+14:00"}[g.IntN(4)]
+		return []string{
+			"2026-01-15T10:00:00Z", "2026-01-15T23:59:60Z", "0000-01-01T00:00:00Z", "2026-01-15T10:00:00+14:00",
+		}[g.IntN(4)]
 	}
 	if s.Pattern != "" {
 		fits := regexp.MustCompile(s.Pattern)
@@ -196,7 +200,12 @@ func (g generator) text(s *huma.Schema, name string) any {
 func (g generator) odd() any {
 	return []any{
 		nil, true, -1, 0, 1.5, json.Number("1e400"), json.Number("9223372036854775808"), json.Number("-0"),
-		json.Number("1E2"), "", []any{}, map[string]any{}, []any{nil}, map[string]any{"": nil}, g.oddText(),
+		json.Number("1E2"), "",
+		[]any{},
+		map[string]any{},
+		[]any{nil},
+		map[string]any{"": nil},
+		g.oddText(),
 	}[g.IntN(15)]
 }
 

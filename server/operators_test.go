@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"testing"
@@ -25,9 +26,7 @@ func (l *live) ids(t *testing.T, path, field string, size int, filters url.Value
 	if size > 0 {
 		query.Set("limit", fmt.Sprint(size))
 	}
-	for name, values := range filters {
-		query[name] = values
-	}
+	maps.Copy(query, filters)
 	for pages := 0; ; pages++ {
 		require.Less(t, pages, 100, "there is no end of pages")
 		list := answer(t, l.call(http.MethodGet, path+"?"+query.Encode(), ""), 200)
@@ -58,8 +57,10 @@ func TestSearchPayments(t *testing.T) {
 		channel queries.PaymentChannel
 		on      string
 	}{
-		{first, queries.PaymentChannelAch, "2026-01-01"}, {first, queries.PaymentChannelCheck, "2026-01-02"},
-		{second, queries.PaymentChannelAch, "2026-01-02"}, {second, queries.PaymentChannelWire, "2026-01-03"},
+		{first, queries.PaymentChannelAch, "2026-01-01"},
+		{first, queries.PaymentChannelCheck, "2026-01-02"},
+		{second, queries.PaymentChannelAch, "2026-01-02"},
+		{second, queries.PaymentChannelWire, "2026-01-03"},
 	} {
 		ref := fmt.Sprintf("ref-%d", i)
 		p := testdb.Payment(t, db, of.loan, func(p *queries.InsertPaymentParams) {
@@ -99,7 +100,8 @@ func TestSearchPayments(t *testing.T) {
 			require.Equal(t, of.want, l.ids(t, "/v1/payments", "payment_id", size, of.filters), "%s, %d", name, size)
 		}
 	}
-	require.Equal(t, []string{"?status"}, refused(t, l.call(http.MethodGet, "/v1/payments?status=lost", ""), 422, "invalid"))
+	wrong := refused(t, l.call(http.MethodGet, "/v1/payments?status=lost", ""), 422, "invalid")
+	require.Equal(t, []string{"?status"}, wrong)
 	refused(t, l.call(http.MethodGet, "/v1/payments?cursor=x", ""), 422, "invalid")
 	l.token = l.newToken(t, server.ScopeLoansRead)
 	refused(t, l.call(http.MethodGet, "/v1/payments", ""), 403, "forbidden")
@@ -240,7 +242,8 @@ func TestVerifyABackupAgain(t *testing.T) {
 	stored := testdb.Backup(t, l.db.App)
 	path := "/v1/backups/" + stored.ID.String() + "/verifications"
 	refused(t, l.call(http.MethodPost, path, ""), 409, "conflict")
-	l.super(t, `UPDATE backups SET status = 'stored', store_name = 'n', size_bytes = 7, started_at = now(), stored_at = now()`)
+	l.super(t, `UPDATE backups SET status = 'stored', store_name = 'n', size_bytes = 7, started_at = now(),
+		stored_at = now()`)
 	refused(t, l.call(http.MethodPost, path, ""), 409, "conflict") // Nobody would do it.
 	l.super(t, `INSERT INTO river.river_queue (name, updated_at) VALUES ($1, now())`, jobs.QueueOps)
 	for range 2 {

@@ -28,7 +28,7 @@ func (s *Server) routePaymentBatches() {
 	}, s.createPaymentBatch)
 	operationAt(s.api.OpenAPI(), http.MethodPost, "/v1/payment-batches").
 		Responses[strconv.Itoa(http.StatusConflict)].Headers = map[string]*huma.Param{
-		"Location": {Description: "Where the file was taken before: that batch.", Schema: &huma.Schema{Type: huma.TypeString}},
+		"Location": {Description: "The batch as which it was taken.", Schema: &huma.Schema{Type: huma.TypeString}},
 	}
 	register(s, ScopePaymentsRead, huma.Operation{
 		OperationID: "get-payment-batch", Method: http.MethodGet, Path: "/v1/payment-batches/{batch_id}",

@@ -185,7 +185,6 @@ func humaConfig() huma.Config {
 	config.Info.Description = "Services mortgage loans. Money is whole cents, rates are millionths a year, " +
 		"days are YYYY-MM-DD. What starts work is answered 202 with the place where its outcome can be read."
 	config.Info.License = &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}
-	config.Servers = []*huma.Server{{URL: "/", Description: "Where this document was read."}}
 	config.Tags = contractTags()
 	config.Formats = map[string]huma.Format{jsonMediaType: jsonFormat, "json": jsonFormat}
 	config.CreateHooks = nil // They would put "$schema" into every answer.

@@ -151,6 +151,7 @@ func (d *demo) startEngine(ctx context.Context, database *demoDatabase) (*proces
 		timeZone: d.TimeZone.Location, cutOff: localday.Hour(d.CutOff),
 		closeDayAt: closeHour{at: 0, off: true}, // The demo's loans live in a month of their own.
 		listen:     listen, adminListen: admin, stopTimeout: demoStop, drainDelay: 0, log: d.log,
+		reversalApproval: true, // One of the demo's people approves what another asks for.
 		servicer: statement.Servicer{
 			Name: "LoanServe Demo Servicing", Address: "1 Demo Plaza, Springfield, IL 62701", Phone: "1-800-555-0100",
 		},

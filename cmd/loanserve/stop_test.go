@@ -46,10 +46,17 @@ type running struct {
 // start starts the real program and returns once it is ready.
 func start(t *testing.T, db *testdb.DB, args ...string) *running {
 	t.Helper()
+	return startWith(t, db, nil, args...)
+}
+
+// startWith starts it with more variables.
+func startWith(t *testing.T, db *testdb.DB, env []string, args ...string) *running {
+	t.Helper()
 	r := &running{log: &output{}, ended: make(chan error, 1)}
 	r.cmd = programItself(t, args...)
 	r.cmd.Env = append(r.cmd.Env, "DATABASE_URL="+db.URL, "LOANSERVE_ADMIN_LISTEN=127.0.0.1:0",
 		"LOANSERVE_LISTEN=127.0.0.1:0", "LOANSERVE_LOG_FORMAT=json")
+	r.cmd.Env = append(r.cmd.Env, env...)
 	r.cmd.Stderr = r.log
 	require.NoError(t, r.cmd.Start())
 	go func() { r.ended <- r.cmd.Wait() }()

@@ -5,8 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -102,24 +100,19 @@ const callersTrace, callersSpan = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0
 // collector gets to know it; and then a collector that is not there.
 func TestTracing(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "loanserve")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	t.Run("a payment", func(t *testing.T) {
 		t.Parallel()
-		testTracedPayment(t, binary)
+		testTracedPayment(t)
 	})
 	t.Run("no collector", func(t *testing.T) {
 		t.Parallel()
-		testNoCollector(t, binary)
+		testNoCollector(t)
 	})
 	t.Run("mistakes", func(t *testing.T) {
 		t.Parallel()
-		cmd := exec.CommandContext(t.Context(), binary, "serve")
-		cmd.Env = []string{
-			"DATABASE_URL=postgres://localhost/loans", "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317",
-			"OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
-		}
+		cmd := programItself(t, "serve")
+		cmd.Env = append(cmd.Env, "DATABASE_URL=postgres://localhost/loans",
+			"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc")
 		out, err := cmd.CombinedOutput()
 		require.ErrorContains(t, err, "exit status 80")
 		require.Contains(t, string(out), `OTEL_EXPORTER_OTLP_PROTOCOL: there is http/protobuf; not "grpc"`)
@@ -147,15 +140,16 @@ func pay(t *testing.T, db *testdb.DB, serve *running, loan queries.Loan, header 
 	return token
 }
 
-func testTracedPayment(t *testing.T, binary string) {
+func testTracedPayment(t *testing.T) {
 	t.Helper()
 	db := testdb.Clone(t)
 	loan := testdb.Loan(t, db.App)
 	c := &collector{names: map[string]bool{}}
 	takes := httptest.NewServer(c)
 	defer takes.Close()
-	serve := start(t, "/usr/bin/env", db, "OTEL_EXPORTER_OTLP_ENDPOINT="+takes.URL, "OTEL_BSP_SCHEDULE_DELAY=100",
-		"OTEL_SERVICE_NAME=books", binary, "serve", "--workers", "2")
+	serve := startWith(t, db, []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT=" + takes.URL, "OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_SERVICE_NAME=books",
+	}, "serve", "--workers", "2")
 	token := pay(t, db, serve, loan, http.Header{"Traceparent": {"00-" + callersTrace + "-" + callersSpan + "-01"}})
 
 	request := c.one(t, "POST /v1/loans/{loan_id}/payments")
@@ -193,7 +187,7 @@ func testTracedPayment(t *testing.T, binary string) {
 }
 
 // A collector that takes connections and never answers is worse than none.
-func testNoCollector(t *testing.T, binary string) {
+func testNoCollector(t *testing.T) {
 	t.Helper()
 	db := testdb.Clone(t)
 	hold := make(chan struct{})
@@ -205,8 +199,9 @@ func testNoCollector(t *testing.T, binary string) {
 	}))
 	defer silent.Close()
 	defer close(hold)
-	serve := start(t, "/usr/bin/env", db, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+silent.URL+"/v1/traces",
-		"OTEL_BSP_SCHEDULE_DELAY=100", binary, "serve", "--workers", "2")
+	serve := startWith(t, db, []string{
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + silent.URL + "/v1/traces", "OTEL_BSP_SCHEDULE_DELAY=100",
+	}, "serve", "--workers", "2")
 	pay(t, db, serve, testdb.Loan(t, db.App), http.Header{})
 	began := time.Now()
 	serve.signal(t, syscall.SIGTERM)

@@ -106,8 +106,8 @@ func run(ctx context.Context, o options) error {
 	if err := errors.Join(b.purges(ctx, os.Stdout), b.storePast(ctx)); err != nil {
 		return err
 	}
-	return errors.Join(b.pages(ctx, os.Stdout), b.integrity(ctx, os.Stdout), b.backups(ctx, os.Stdout), b.walDelays(ctx, os.Stdout),
-		b.checkBooks(ctx))
+	return errors.Join(b.pages(ctx, os.Stdout), b.integrity(ctx, os.Stdout), b.backups(ctx, os.Stdout),
+		b.walDelays(ctx, os.Stdout), b.checkBooks(ctx))
 }
 
 // counted is how many rounds there are, with the one that is not counted. None

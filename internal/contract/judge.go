@@ -152,11 +152,10 @@ func checkHeaders(op *v3.Operation, x Exchange) (found []error) {
 func inWords(faults []*validation.ValidationError) error {
 	all := make([]error, 0, len(faults))
 	for _, fault := range faults {
-		text := fault.Message + ": " + fault.Reason
+		all = append(all, errors.New(fault.Message+": "+fault.Reason))
 		for _, of := range fault.SchemaValidationErrors {
-			text += "\n\t" + of.FieldPath + " " + of.Reason
+			all = append(all, errors.New("\t"+of.FieldPath+" "+of.Reason))
 		}
-		all = append(all, errors.New(text))
 	}
 	return errors.Join(all...)
 }
