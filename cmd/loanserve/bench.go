@@ -58,7 +58,9 @@ func (b *benchCommand) Run(ctx context.Context, p *program, c *cli) error {
 
 // measureThere makes the database, measures, and drops the database, also when ctx has
 // ended. Where that is not possible it says so, and how.
-func (b *benchCommand) measureThere(ctx context.Context, p *program, c *cli, say *progress) (f benchFigures, err error) {
+func (b *benchCommand) measureThere(
+	ctx context.Context, p *program, c *cli, say *progress,
+) (f benchFigures, err error) {
 	say.show("creating a database")
 	db, err := b.createDatabase(ctx)
 	if err != nil {

@@ -94,10 +94,27 @@ func (db *benchDatabase) drop(ctx context.Context) error {
 			pool.Close()
 		}
 	}
-	if err := db.execute(ctx, "DROP DATABASE "+db.name+" WITH (FORCE)"); err != nil {
-		return fmt.Errorf("drop database %s: %w", db.name, err)
+	// A session that was interrupted may take a moment to go, and a login that is no
+	// superuser may end neither those of others nor an autovacuum. Without FORCE the server
+	// ends the latter and waits five seconds for the rest.
+	for begin := time.Now(); ; {
+		for _, force := range []string{" WITH (FORCE)", ""} {
+			err := db.execute(ctx, "DROP DATABASE "+db.name+force)
+			if err == nil {
+				return nil
+			}
+			if !isOccupied(err) || time.Since(begin) > benchPatience {
+				return fmt.Errorf("drop database %s: %w", db.name, err)
+			}
+		}
 	}
-	return nil
+}
+
+// isOccupied says whether a database was not dropped because of the sessions in it.
+func isOccupied(err error) bool {
+	const insufficientPrivilege, objectInUse = "42501", "55006"
+	refusal, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (refusal.Code == insufficientPrivilege || refusal.Code == objectInUse)
 }
 
 // open migrates the database and opens its pools.
@@ -130,7 +147,9 @@ type benchLatencies struct {
 
 // latencies runs one statement on one connection, one after the other, until it is
 // enough.
-func latencies(ctx context.Context, pool *pgxpool.Pool, sql string, enough time.Duration) (l benchLatencies, err error) {
+func latencies(
+	ctx context.Context, pool *pgxpool.Pool, sql string, enough time.Duration,
+) (l benchLatencies, err error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return l, err

@@ -147,3 +147,26 @@ func TestBenchLeavesNothingWhenInterrupted(t *testing.T) {
 		})
 	}
 }
+
+// In a strict deployment the login that drops may not end the sessions of the other. It
+// waits until they have gone.
+func TestBenchWaitsForSessionsThatItMayNotEnd(t *testing.T) {
+	t.Parallel()
+	db := testdb.Clone(t)
+	b := &benchCommand{databaseFlags: databaseFlags{DatabaseURL: databaseURL(db.URL)}}
+	b.MigrateDatabaseURL = databaseURL(loginOf(t, db, "made", "CREATEDB"))
+	made, err := b.createDatabase(t.Context())
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), made.appURL)
+	require.NoError(t, err)
+	dropped := make(chan error, 1)
+	go func() { dropped <- made.drop(t.Context()) }()
+	require.Eventually(t, func() (waits bool) {
+		err := db.Super.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity
+  WHERE query = $1 AND state = 'active')`, "DROP DATABASE "+made.name).Scan(&waits)
+		return err == nil && waits
+	}, patience, 5*time.Millisecond)
+	require.NoError(t, conn.Close(t.Context()))
+	require.NoError(t, <-dropped)
+	requireDropped(t, db, made.name)
+}

@@ -20,7 +20,8 @@ func (p *Portfolio) Board(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, boardLoans, p.Loans); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE loans l SET last_seq = 1, last_hash = t.hash FROM transactions t WHERE t.loan_id = l.id`)
+		_, err := tx.Exec(ctx, `UPDATE loans l SET last_seq = 1, last_hash = t.hash
+FROM transactions t WHERE t.loan_id = l.id`)
 		return err
 	})
 	if err != nil {
