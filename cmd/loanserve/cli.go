@@ -27,6 +27,7 @@ type cli struct {
 	Check      checkCommand      `cmd:"" help:"Check that what is stored is in order."`
 	Undelete   undeleteCommand   `cmd:"" help:"Put back what one transaction deleted."`
 	Doctor     doctorCommand     `cmd:"" help:"Look at all that has to be in order, and say what to do; exit code 1 when something is not, 2 when something cannot be seen."`
+	Bench      benchCommand      `cmd:"" help:"Measure what this machine and its PostgreSQL give, in a database of its own that is dropped at the end."`
 	Queue      queueCommand      `cmd:"" help:"Look at the queues of jobs, pause and resume them, and have failed jobs tried again."`
 	Token      tokenCommand      `cmd:"" help:"Create, list and revoke the tokens of API clients."`
 	User       userCommand       `cmd:"" help:"Create, list, disable and delete users, and give them roles and passwords."`

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"loanserve/internal/postingrate"
 	"loanserve/jobs"
 	"loanserve/mortgage"
 	"loanserve/queries"
@@ -125,7 +126,7 @@ func (b *bench) escrowRun(ctx context.Context) (float64, error) {
 
 // untilOver returns once the run is over and all of its loans were analyzed.
 func (b *bench) untilOver(ctx context.Context, id uuid.UUID) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, postingrate.Patience, postingrate.ErrSlow)
 	defer cancel()
 	for {
 		run, err := queries.New(b.pool).GetRun(ctx, id)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"loanserve/internal/postingrate"
 	"loanserve/jobs"
 	"loanserve/queries"
 )
@@ -33,7 +34,7 @@ func (b *bench) csvFile() []byte {
 	name := uuid.NewString()
 	file.WriteString("loan_number,amount,received_on,channel,designation,external_ref\n")
 	for i := range b.items {
-		fmt.Fprintf(&file, "BENCH-%d,1000.00,2026-02-01,lockbox,periodic,%s/%d\n", b.loanAt(i, 1), name, i)
+		fmt.Fprintf(&file, "BENCH-%d,1000.00,2026-02-01,lockbox,periodic,%s/%d\n", b.portfolio.LoanAt(i, 1), name, i)
 	}
 	return file.Bytes()
 }
@@ -136,7 +137,7 @@ func (b *bench) sendFile(ctx context.Context, base string, file []byte) (batch u
 
 // untilFinished returns once the batch is finished.
 func (b *bench) untilFinished(ctx context.Context, batch uuid.UUID) error {
-	return b.until(ctx, func() (bool, error) { return b.batchIs(ctx, batch, "finished") })
+	return postingrate.Until(ctx, func() (bool, error) { return b.batchIs(ctx, batch, "finished") })
 }
 
 func (b *bench) batchIs(ctx context.Context, batch uuid.UUID, status string) (is bool, err error) {
@@ -155,13 +156,13 @@ func (b *bench) rawCopy(ctx context.Context) (float64, error) {
 		return 0, fmt.Errorf("connect: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	ids, batch := newIDs(b.items), uuid.Must(uuid.NewV7())
+	ids, batch := postingrate.NewIDs(b.items), uuid.Must(uuid.NewV7())
 	first := b.loans/2 + 1
 	items := pgx.CopyFromSlice(len(ids), func(i int) ([]any, error) {
-		loan := b.loanAt(i, first)
+		loan := b.portfolio.LoanAt(i, first)
 		return []any{
-			batch, i + 2, fmt.Sprintf("BENCH-%d", loan), 1000_00, paymentDay, "ach", "periodic", ids[i].String(),
-			"stored", loan, ids[i],
+			batch, i + 2, fmt.Sprintf("BENCH-%d", loan), 1000_00, postingrate.PaymentDay(), "ach",
+			"periodic", ids[i].String(), "stored", loan, ids[i],
 		}, nil
 	})
 	start := time.Now()
@@ -172,7 +173,8 @@ VALUES ($1, 'csv', sha256($2::text::bytea), $3, $4, 'bench:post', $2, sha256('')
 			batch, batch.String(), b.items, b.items*1000_00); err != nil {
 			return fmt.Errorf("insert batch: %w", err)
 		}
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"payments"}, paymentColumns, b.paymentRows(ids, first)); err != nil {
+		rows := b.portfolio.PaymentRows(ids, first)
+		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"payments"}, postingrate.PaymentColumns(), rows); err != nil {
 			return fmt.Errorf("copy payments: %w", err)
 		}
 		_, err := tx.CopyFrom(ctx, pgx.Identifier{"payment_batch_items"}, []string{
@@ -193,7 +195,7 @@ VALUES ($1, 'csv', sha256($2::text::bytea), $3, $4, 'bench:post', $2, sha256('')
 // thousand payments, writing the same rows of the same tables, with no
 // arithmetic and no queue.
 func (b *bench) rawSets(ctx context.Context) (float64, error) {
-	ids, err := b.receive(ctx, b.loans/2+1, b.items)
+	ids, err := b.portfolio.Receive(ctx, b.loans/2+1, b.items)
 	if err != nil {
 		return 0, err
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
+
+	"loanserve/internal/postingrate"
 )
 
 // workers is how many payments the engine posts at the same time.
@@ -103,7 +105,7 @@ func startChild(ctx context.Context, cmd *exec.Cmd, listen, admin string) (*chil
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return nil, errors.Join(errSlow, c.stop())
+	return nil, errors.Join(postingrate.ErrSlow, c.stop())
 }
 
 func (c *child) stop() error {
@@ -151,7 +153,7 @@ func (b *bench) httpIntake(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = b.served(ctx, workers, func(*child) error { return b.untilPosted(ctx) })
+	_, err = b.served(ctx, workers, func(*child) error { return b.portfolio.UntilPosted(ctx) })
 	return rate, err
 }
 
@@ -162,7 +164,7 @@ func (b *bench) httpToBooks(ctx context.Context) (float64, error) {
 		if err := b.send(ctx, c.base, 1); err != nil {
 			return err
 		}
-		return b.untilPosted(ctx)
+		return b.portfolio.UntilPosted(ctx)
 	})
 }
 

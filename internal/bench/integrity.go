@@ -16,6 +16,7 @@ import (
 
 	"loanserve/internal/database"
 	"loanserve/internal/pastloans"
+	"loanserve/internal/postingrate"
 	"loanserve/jobs"
 )
 
@@ -175,7 +176,7 @@ func (b *bench) rawSeals(ctx context.Context) (time.Duration, error) {
 
 // untilChecked returns once no run is under way.
 func (b *bench) untilChecked(ctx context.Context) error {
-	return b.until(ctx, func() (none bool, err error) {
+	return postingrate.Until(ctx, func() (none bool, err error) {
 		err = b.pool.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM river.river_job
   WHERE state IN ('available', 'running', 'retryable') AND queue IN ('integrity', 'alarm'))
   AND EXISTS (SELECT FROM runs WHERE kind = 'check_integrity' AND finished_at IS NOT NULL)`).Scan(&none)

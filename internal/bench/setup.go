@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,6 +14,7 @@ import (
 
 	"loanserve/internal/database"
 	"loanserve/internal/pgcluster"
+	"loanserve/internal/postingrate"
 	"loanserve/jobs"
 	"loanserve/migrations"
 )
@@ -23,8 +22,11 @@ import (
 // bench is a migrated database of its own with a boarded portfolio.
 type bench struct {
 	options
-	url    string        // as a login that may become any role
-	pool   *pgxpool.Pool // as the application
+	url  string        // as a login that may become any role
+	pool *pgxpool.Pool // as the application
+
+	portfolio *postingrate.Portfolio
+
 	log    *slog.Logger
 	api    *api
 	stored float64 // items a second, of the file that was posted last
@@ -41,8 +43,8 @@ type measurement struct {
 
 func (b *bench) measurements() []measurement {
 	return []measurement{
-		{rawPosting, b.rawPosting},
-		{jobPath, b.jobPath},
+		{rawPosting, func(ctx context.Context) (float64, error) { return b.portfolio.Raw(ctx, b.payments, b.clients) }},
+		{jobPath, func(ctx context.Context) (float64, error) { return b.portfolio.Jobs(ctx, b.payments, workers) }},
 		{rawInsert, b.rawInsert},
 		{httpIntake, b.httpIntake},
 		{httpToBooks, b.httpToBooks},
@@ -81,7 +83,13 @@ func setUp(ctx context.Context, o options) (_ *bench, err error) {
 	}
 	b.onClose(b.pool.Close)
 	fmt.Fprintf(os.Stderr, "boarding %d loans\n", o.loans)
-	if err := b.board(ctx); err != nil {
+	owner, err := database.Open(ctx, b.url, database.Options{MaxConns: 2, ApplicationName: "loanserve bench"})
+	if err != nil {
+		return nil, err
+	}
+	b.onClose(owner.Close)
+	b.portfolio = &postingrate.Portfolio{App: b.pool, Owner: owner, Loans: b.loans, Checkpoint: true, Log: b.log}
+	if err := b.portfolio.Board(ctx); err != nil {
 		return nil, err
 	}
 	if b.api, err = startAPI(ctx, b.url); err != nil {
@@ -143,41 +151,6 @@ func execute(ctx context.Context, url, sql string) error {
 	return nil
 }
 
-// board stores the portfolio set-based: loans of 187,500.00 at 3.5 % whose
-// periodic payment is 1,000.00, the next one due on 2026-02-01.
-func (b *bench) board(ctx context.Context) error {
-	err := execute(ctx, b.url, fmt.Sprintf(`
-WITH property AS (
-  INSERT INTO properties (street, city, state, postal_code)
-  VALUES ('1 Bench Street', 'Springfield', 'IL', '62701') RETURNING id
-), boarded AS (
-  INSERT INTO loans (loan_number, name, property_id, original_principal_cents, rate_ppm,
-    principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method,
-    application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm,
-    late_charge_minimum_cents, boarded_next_due_on, boarded_at, boarded_by, request_hash, principal_cents,
-    escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, last_seq, last_hash, updated_at)
-  SELECT 'BENCH-' || n, 'Bench loan ' || n, property.id, 18750000, 35000, 84196,
-    15804, '2026-01-01', '2056-01-01', 1, 'scheduled_30_360', 'conventional', 'principal', 'half_up',
-    15, 50000, 0, '2026-02-01', '2026-01-01 12:00Z', 'bench:board',
-    sha256(''), 18750000, 0, 0, 0, '2026-02-01', '2026-01-01', 0, decode(repeat('00', 32), 'hex'), now()
-  FROM generate_series(1, %d) n, property
-  RETURNING *
-), opening AS (
-  SELECT ROW(id, 1, 'boarding', '2026-01-01', boarded_at, NULL, NULL, NULL,
-    0, principal_cents, 0, 0, 0, 0, 0, 0, 0, 0, -principal_cents, 'boarding', boarded_by, last_hash)::transactions AS t
-  FROM boarded
-)
-INSERT INTO transactions
-SELECT (jsonb_populate_record(t, jsonb_build_object('hash', sha256((t).hash || transaction_text(t))))).*
-FROM opening`, b.loans))
-	if err != nil {
-		return err
-	}
-	return b.each(ctx,
-		`UPDATE loans l SET last_seq = 1, last_hash = t.hash FROM transactions t WHERE t.loan_id = l.id`,
-		`VACUUM (FULL, ANALYZE) loans`, `VACUUM ANALYZE transactions`, `CHECKPOINT`)
-}
-
 // each executes statements one by one, as a login that may do anything.
 func (b *bench) each(ctx context.Context, statements ...string) error {
 	for _, sql := range statements {
@@ -188,25 +161,11 @@ func (b *bench) each(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// checkBooks refuses a fast run that got the money wrong. The raw limit writes
-// rows without seals, to the upper half of the loans, and is left out.
+// checkBooks refuses a fast run that got the money wrong.
 func (b *bench) checkBooks(ctx context.Context) error {
-	var broken, unreconciled int
-	err := b.pool.QueryRow(ctx, `SELECT
-  (SELECT count(*) FROM broken_seals WHERE loan_id <= $1 OR loan_id > $2),
-  (SELECT count(*) FROM unreconciled_loans WHERE loan_id <= $1 OR loan_id > $2)`,
-		b.loans/2, b.loans).Scan(&broken, &unreconciled)
-	if err != nil {
-		return fmt.Errorf("check the books: %w", err)
-	}
-	if broken+unreconciled > 0 {
-		return fmt.Errorf("%d broken seals, %d loans that do not reconcile", broken, unreconciled)
+	if err := b.portfolio.CheckBooks(ctx); err != nil {
+		return err
 	}
 	fmt.Println("books checked: every seal intact, every loan equals its ledger")
 	return nil
 }
-
-// errSlow ends a measurement that does not come to its end.
-var errSlow = errors.New("not finished within five minutes")
-
-const patience = 5 * time.Minute

@@ -105,7 +105,7 @@ func (p *payers) pay(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	path := fmt.Sprintf("/v1/loans/%d/payments", p.b.loanAt(n, 1))
+	path := fmt.Sprintf("/v1/loans/%d/payments", p.b.portfolio.LoanAt(n, 1))
 	if err := c.post(path, p.b.api.token, uuid.NewString(), steadyPayment); err != nil {
 		_ = c.conn.Close()
 		return err
@@ -140,7 +140,7 @@ func (b *bench) pay(ctx context.Context, base string) (f flow, err error) {
 		return f, f.answered.err
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := b.untilPosted(ctx); err != nil {
+	if err := b.portfolio.UntilPosted(ctx); err != nil {
 		return f, err
 	}
 	f.posted, err = b.postedSince(ctx, since)

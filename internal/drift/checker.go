@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"loanserve/internal/catalog"
+	"loanserve/internal/database"
 	"loanserve/migrations"
 )
 
@@ -132,7 +133,7 @@ func Scratch(ctx context.Context, url string) (facts []catalog.Fact, err error) 
 		}
 	}()
 	// What the URL adds for sessions, such as certificates, must stay as it is.
-	there, err := withDatabase(url, name)
+	there, err := database.InDatabase(url, name)
 	if err != nil {
 		return nil, err
 	}
