@@ -24,11 +24,13 @@ import (
 // patience is how long anything may take that a test waits for.
 const patience = 90 * time.Second
 
-// program is the built program with a database of its own.
+// program is the built program with a database and a store of backups of its own.
 type program struct {
 	t      *testing.T
 	binary string
 	db     *testdb.DB
+	// offsite is where the store is mounted, so to speak.
+	offsite string
 }
 
 func buildProgram(t *testing.T) *program {
@@ -36,13 +38,16 @@ func buildProgram(t *testing.T) *program {
 	binary := filepath.Join(t.TempDir(), "loanserve")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "loanserve/cmd/loanserve").CombinedOutput()
 	require.NoError(t, err, "build: %s", out)
-	return &program{t: t, binary: binary, db: testdb.Clone(t)}
+	p := &program{t: t, binary: binary, db: testdb.Clone(t), offsite: filepath.Join(t.TempDir(), "offsite")}
+	require.NoError(t, os.Mkdir(p.offsite, 0o750))
+	return p
 }
 
 func (p *program) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.binary, args...)
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+p.db.URL, "LOANSERVE_LOG_FORMAT=json", "LOANSERVE_LOG_LEVEL=info",
-		"LOANSERVE_CLOSE_DAY_AT=off")
+		"LOANSERVE_CLOSE_DAY_AT=off", "LOANSERVE_BACKUP_AT=off", "LOANSERVE_BACKUP_KINDS=logical",
+		"LOANSERVE_BACKUP_URL=file://"+filepath.Join(p.offsite, "backups"))
 	return cmd
 }
 

@@ -18,28 +18,32 @@ import (
 	"loanserve/internal/testdb"
 )
 
-// live is the program, serving and working, watched by a Prometheus.
+// live is the program, one that serves and two that work, watched by a Prometheus.
 type live struct {
 	*program
 
-	prom        *promserver.Server
-	serve, work *process
-	token       string
+	prom               *promserver.Server
+	serve, work, other *process
+	token              string
 }
 
 var waits = regexp.MustCompile(`(?m)^( +for:) \w+$`)
 
+// A backup that failed is told for as long as the rule looks back: so long in the test.
+const failures, failuresInTest = "loanserve_backup_failures_total[1h]", "loanserve_backup_failures_total[10s]"
+
 // startLive starts everything. Prometheus looks every second, by the rules as they are,
-// except that an alert waits for a second wherever it waits: thresholds are untouched.
+// except that an alert waits for a second wherever it waits, and that of a failed backup
+// looks back ten seconds and no hour: thresholds are untouched.
 func startLive(t *testing.T) *live {
 	t.Helper()
 	programs := programs(t)
 	l := &live{program: buildProgram(t)}
 	l.keepWAL()
 	l.token = l.output("token", "create", "--name", "test", "--scope", "loans:read", "--scope", "housekeeping:run",
-		"--scope", "webhooks:write")
+		"--scope", "webhooks:write", "--scope", "integrity:run", "--scope", "backups:run")
 	l.serve = l.start("serve", "127.0.0.1:0", "--listen", "127.0.0.1:0")
-	l.work = l.start("work", "127.0.0.1:0")
+	l.work, l.other = l.start("work", "127.0.0.1:0"), l.start("work", "127.0.0.1:0")
 
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "rules"), 0o750))
@@ -47,10 +51,14 @@ func startLive(t *testing.T) *live {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
 		text = waits.ReplaceAll(text, []byte("$1 1s"))
+		if filepath.Base(path) == "backups.yml" {
+			require.Contains(t, string(text), failures)
+			text = []byte(strings.ReplaceAll(string(text), failures, failuresInTest))
+		}
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "rules", filepath.Base(path)), text, 0o600))
 	}
 	settings := strings.NewReplacer("_interval: 15s", "_interval: 1s",
-		`"127.0.0.1:8081"`, fmt.Sprintf("%q, %q", l.serve.adminAddress, l.work.adminAddress))
+		`"127.0.0.1:8081"`, fmt.Sprintf("%q, %q, %q", l.serve.adminAddress, l.work.adminAddress, l.other.adminAddress))
 	prom, err := programs.Start(t.Context(), dir, settings.Replace(readFile(t, "deploy/prometheus/prometheus.yml")))
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -59,7 +67,7 @@ func startLive(t *testing.T) *live {
 		}
 	})
 	l.prom = prom
-	l.await("up == 1", 2)
+	l.await("up == 1", 3)
 	return l
 }
 
@@ -147,9 +155,10 @@ VALUES ('{}', $1, 2, $2, 'available')`, kind, queue)
 	require.NoError(l.t, err)
 }
 
-// A real Prometheus scrapes serve and work: all metrics are there as docs/metrics.md has
-// them, every rule and every query can be evaluated, and faults are told and, when they
-// are mended as the runbook says, forgotten.
+// A real Prometheus scrapes one process that serves and two that work, while payments
+// come in: all metrics are there as docs/metrics.md has them, every rule and every query
+// can be evaluated, and faults are told and, when they are mended as the runbook says,
+// forgotten. The payments are posted all the same.
 func TestLive(t *testing.T) {
 	t.Parallel()
 	l := startLive(t)
@@ -158,6 +167,7 @@ func TestLive(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	status, _ = l.serve.request(http.MethodPost, l.serve.API+"/v1/loans", l.token, "{}")
 	require.Equal(t, http.StatusForbidden, status)
+	payments := startLoad(t, l)
 
 	for _, step := range []struct {
 		name string
@@ -167,11 +177,14 @@ func TestLive(t *testing.T) {
 		{"exposition is well formed", testExposition},
 		{"rules and queries are evaluated", testQueries},
 		{"loss", func(t *testing.T, l *live) { t.Helper(); testLoss(t, l, loan.ID) }},
+		{"one cent", func(t *testing.T, l *live) { t.Helper(); testOneCent(t, l, loan.ID) }},
+		{"backup that fails", testFailingBackup},
 		{"drift", testDrift},
 		{"discarded job", testDiscardedJob},
 		{"WAL that nobody archives", testWALThatNobodyArchives},
 		{"receiver that is gone", testReceiverThatIsGone},
 		{"stopped worker", testStoppedWorker},
+		{"payments", func(t *testing.T, l *live) { t.Helper(); testPayments(t, l, payments) }},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.test(t, l) }) {
 			break
@@ -202,8 +215,10 @@ func testMetricsAreAsDocumented(t *testing.T, l *live) {
 			series = name
 		}
 		_, text := l.serve.request(http.MethodGet, l.serve.Admin+"/metrics", "", "")
-		if !strings.Contains(text, "# TYPE "+series+" ") { // Of what only a worker has seen.
-			_, text = l.work.request(http.MethodGet, l.work.Admin+"/metrics", "", "")
+		for _, w := range []*process{l.work, l.other} { // Of what only a worker has seen.
+			if !strings.Contains(text, "# TYPE "+series+" ") {
+				_, text = w.request(http.MethodGet, w.Admin+"/metrics", "", "")
+			}
 		}
 		require.Contains(t, text, fmt.Sprintf("# TYPE %s %s\n", series, m.kind))
 	}
@@ -213,7 +228,7 @@ func testMetricsAreAsDocumented(t *testing.T, l *live) {
 func testExposition(t *testing.T, l *live) {
 	t.Helper()
 	p := programs(t)
-	for _, proc := range []*process{l.serve, l.work} {
+	for _, proc := range []*process{l.serve, l.work, l.other} {
 		_, text := proc.request(http.MethodGet, proc.Admin+"/metrics", "", "")
 		cmd := exec.CommandContext(t.Context(), p.Promtool, "check", "metrics")
 		cmd.Stdin = strings.NewReader(text)
