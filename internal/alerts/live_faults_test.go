@@ -112,7 +112,8 @@ func testFailingBackup(t *testing.T, l *live) {
 	l.resolves("LoanServeBackupNeverVerified")
 }
 
-// A guard is switched off, and on again by the statement that check schema names.
+// A guard is switched off and an index is gone, and they are back by the statements that
+// check schema names.
 func testDrift(t *testing.T, l *live) {
 	t.Helper()
 	check := func(key string) {
@@ -123,18 +124,23 @@ func testDrift(t *testing.T, l *live) {
 	check(`"before"`)
 	l.await(`sum(max by (severity) (loanserve_schema_drift_findings{severity=~"breaking|protection"})) == 0`, 1)
 	require.Nil(t, l.firing("LoanServeSchemaDrift"))
-	l.db.Tamper(t, `ALTER TABLE loans DISABLE TRIGGER refuse_removal`)
+	l.db.Tamper(t, `ALTER TABLE loans DISABLE TRIGGER refuse_removal; DROP INDEX webhook_messages_occurred_at_idx`)
 	check(`"during"`)
-	a := l.fires("LoanServeSchemaDrift")
-	require.Equal(t, "protection", a.Labels["drift"])
-	require.Equal(t, "page", a.Labels["severity"])
+	l.await(`ALERTS{alertname="LoanServeSchemaDrift", severity="page", alertstate="firing"}`, 2)
+	for _, drift := range []string{"protection", "breaking"} {
+		l.await(fmt.Sprintf(`ALERTS{alertname="LoanServeSchemaDrift", drift=%q}`, drift), 1)
+	}
 
 	out, err := l.command(t.Context(), "check", "schema").CombinedOutput()
 	require.Error(t, err)
-	const remedy = `ALTER TABLE public.loans ENABLE ALWAYS TRIGGER refuse_removal`
-	require.Contains(t, string(out), remedy)
-	_, err = l.db.Super.Exec(t.Context(), remedy)
-	require.NoError(t, err)
+	for _, remedy := range []string{
+		`ALTER TABLE public.loans ENABLE ALWAYS TRIGGER refuse_removal`,
+		`CREATE INDEX webhook_messages_occurred_at_idx ON public.webhook_messages USING btree (occurred_at)`,
+	} {
+		require.Contains(t, string(out), remedy)
+		_, err = l.db.Super.Exec(t.Context(), remedy)
+		require.NoError(t, err)
+	}
 	check(`"after"`)
 	l.resolves("LoanServeSchemaDrift")
 }
