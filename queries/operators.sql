@@ -102,22 +102,29 @@ WHERE id < @before_id AND id >= @from_id AND (@status::text = '' OR status::text
 ORDER BY id DESC
 LIMIT @row_limit;
 
--- ListLoansLike returns loans whose number, or whose own or a borrower's name, is from
--- from_text up to below to_text, byte by byte, without regard to capital letters in
--- names, in order of id after the given one.
+-- ListIDsOfLoansLike returns the loans whose number, or whose own or a borrower's name,
+-- is from one text up to below another, byte by byte, without regard to capital letters
+-- in names, in order of id after the given one.
 --
--- name: ListLoansLike :many
-SELECT l.* FROM loans l
-WHERE l.id > sqlc.arg(after_id) AND l.id IN (
-  SELECT n.id FROM loans n WHERE n.loan_number ~>=~ sqlc.arg(number_from)::text AND n.loan_number ~<~ sqlc.arg(number_to)::text
-  UNION ALL
-  SELECT m.id FROM loans m WHERE lower(m.name) ~>=~ sqlc.arg(name_from)::text AND lower(m.name) ~<~ sqlc.arg(name_to)::text
-  UNION ALL
-  SELECT lb.loan_id FROM borrowers b JOIN loan_borrowers lb ON lb.borrower_id = b.id
-  WHERE lower(b.full_name) ~>=~ sqlc.arg(name_from)::text AND lower(b.full_name) ~<~ sqlc.arg(name_to)::text
-)
-ORDER BY l.id
+-- name: ListIDsOfLoansLike :many
+SELECT n.id FROM loans n
+WHERE n.id > sqlc.arg(after_id)
+  AND n.loan_number ~>=~ sqlc.arg(number_from)::text AND n.loan_number ~<~ sqlc.arg(number_to)::text
+UNION
+SELECT m.id FROM loans m
+WHERE m.id > sqlc.arg(after_id)
+  AND lower(m.name) ~>=~ sqlc.arg(name_from)::text AND lower(m.name) ~<~ sqlc.arg(name_to)::text
+UNION
+SELECT lb.loan_id FROM borrowers b JOIN loan_borrowers lb ON lb.borrower_id = b.id
+WHERE lb.loan_id > sqlc.arg(after_id)
+  AND lower(b.full_name) ~>=~ sqlc.arg(name_from)::text AND lower(b.full_name) ~<~ sqlc.arg(name_to)::text
+ORDER BY 1
 LIMIT sqlc.arg(row_limit);
+
+-- ListLoansByID returns the loans with the ids, in order of id.
+--
+-- name: ListLoansByID :many
+SELECT * FROM loans WHERE id = ANY(@ids::bigint[]) ORDER BY id LIMIT 1000;
 
 -- ListRunsOfKind is ListRuns for one kind; empty text is any status.
 --

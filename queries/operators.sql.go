@@ -506,6 +506,61 @@ func (q *Queries) ListFinishedRunsBefore(ctx context.Context, beforeID uuid.UUID
 	return items, nil
 }
 
+const listIDsOfLoansLike = `-- name: ListIDsOfLoansLike :many
+SELECT n.id FROM loans n
+WHERE n.id > $2
+  AND n.loan_number ~>=~ $3::text AND n.loan_number ~<~ $4::text
+UNION
+SELECT m.id FROM loans m
+WHERE m.id > $2
+  AND lower(m.name) ~>=~ $5::text AND lower(m.name) ~<~ $6::text
+UNION
+SELECT lb.loan_id FROM borrowers b JOIN loan_borrowers lb ON lb.borrower_id = b.id
+WHERE lb.loan_id > $2
+  AND lower(b.full_name) ~>=~ $5::text AND lower(b.full_name) ~<~ $6::text
+ORDER BY 1
+LIMIT $1
+`
+
+type ListIDsOfLoansLikeParams struct {
+	RowLimit   int32
+	AfterID    int64
+	NumberFrom string
+	NumberTo   string
+	NameFrom   string
+	NameTo     string
+}
+
+// ListIDsOfLoansLike returns the loans whose number, or whose own or a borrower's name,
+// is from one text up to below another, byte by byte, without regard to capital letters
+// in names, in order of id after the given one.
+func (q *Queries) ListIDsOfLoansLike(ctx context.Context, arg ListIDsOfLoansLikeParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, listIDsOfLoansLike,
+		arg.RowLimit,
+		arg.AfterID,
+		arg.NumberFrom,
+		arg.NumberTo,
+		arg.NameFrom,
+		arg.NameTo,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listLatestJobs = `-- name: ListLatestJobs :many
 SELECT id, queue, kind, state::text AS state, attempt, max_attempts, created_at, scheduled_at, attempted_at, finalized_at,
   left(split_part(coalesce(errors[cardinality(errors)] ->> 'error', ''), E'\n', 1), 200)::text AS last_error
@@ -578,41 +633,13 @@ func (q *Queries) ListLatestJobs(ctx context.Context, arg ListLatestJobsParams) 
 	return items, nil
 }
 
-const listLoansLike = `-- name: ListLoansLike :many
-SELECT l.id, l.loan_number, l.name, l.property_id, l.status, l.original_principal_cents, l.rate_ppm, l.principal_and_interest_cents, l.escrow_payment_cents, l.originated_on, l.maturity_on, l.due_day, l.interest_method, l.application_order, l.excess_policy, l.rounding, l.late_charge_grace_days, l.late_charge_rate_ppm, l.late_charge_minimum_cents, l.late_charge_maximum_cents, l.boarded_next_due_on, l.boarded_at, l.boarded_by, l.idempotency_key, l.request_hash, l.principal_cents, l.escrow_cents, l.suspense_cents, l.late_charges_due_cents, l.next_due_on, l.as_of_on, l.late_charged_through_on, l.last_effective_on, l.last_receipt_id, l.last_seq, l.last_hash, l.updated_at, l.returned_payment_fee_cents, l.fees_due_cents, l.interest_accrued_to_on, l.accrued_interest_cents, l.boarded_interest_accrued_to_on, l.boarded_accrued_interest_cents, l.terms_changes, l.late_charge_extends, l.short_payoff_policy, l.paid_off_on, l.escrow_advance_cents, l.escrow_year_starts_on, l.escrow_cushion_months, l.escrow_cushion_source, l.in_foreclosure, l.in_bankruptcy, l.vacant FROM loans l
-WHERE l.id > $1 AND l.id IN (
-  SELECT n.id FROM loans n WHERE n.loan_number ~>=~ $2::text AND n.loan_number ~<~ $3::text
-  UNION ALL
-  SELECT m.id FROM loans m WHERE lower(m.name) ~>=~ $4::text AND lower(m.name) ~<~ $5::text
-  UNION ALL
-  SELECT lb.loan_id FROM borrowers b JOIN loan_borrowers lb ON lb.borrower_id = b.id
-  WHERE lower(b.full_name) ~>=~ $4::text AND lower(b.full_name) ~<~ $5::text
-)
-ORDER BY l.id
-LIMIT $6
+const listLoansByID = `-- name: ListLoansByID :many
+SELECT id, loan_number, name, property_id, status, original_principal_cents, rate_ppm, principal_and_interest_cents, escrow_payment_cents, originated_on, maturity_on, due_day, interest_method, application_order, excess_policy, rounding, late_charge_grace_days, late_charge_rate_ppm, late_charge_minimum_cents, late_charge_maximum_cents, boarded_next_due_on, boarded_at, boarded_by, idempotency_key, request_hash, principal_cents, escrow_cents, suspense_cents, late_charges_due_cents, next_due_on, as_of_on, late_charged_through_on, last_effective_on, last_receipt_id, last_seq, last_hash, updated_at, returned_payment_fee_cents, fees_due_cents, interest_accrued_to_on, accrued_interest_cents, boarded_interest_accrued_to_on, boarded_accrued_interest_cents, terms_changes, late_charge_extends, short_payoff_policy, paid_off_on, escrow_advance_cents, escrow_year_starts_on, escrow_cushion_months, escrow_cushion_source, in_foreclosure, in_bankruptcy, vacant FROM loans WHERE id = ANY($1::bigint[]) ORDER BY id LIMIT 1000
 `
 
-type ListLoansLikeParams struct {
-	AfterID    int64
-	NumberFrom string
-	NumberTo   string
-	NameFrom   string
-	NameTo     string
-	RowLimit   int32
-}
-
-// ListLoansLike returns loans whose number, or whose own or a borrower's name, is from
-// from_text up to below to_text, byte by byte, without regard to capital letters in
-// names, in order of id after the given one.
-func (q *Queries) ListLoansLike(ctx context.Context, arg ListLoansLikeParams) ([]Loan, error) {
-	rows, err := q.db.Query(ctx, listLoansLike,
-		arg.AfterID,
-		arg.NumberFrom,
-		arg.NumberTo,
-		arg.NameFrom,
-		arg.NameTo,
-		arg.RowLimit,
-	)
+// ListLoansByID returns the loans with the ids, in order of id.
+func (q *Queries) ListLoansByID(ctx context.Context, ids []int64) ([]Loan, error) {
+	rows, err := q.db.Query(ctx, listLoansByID, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -78,10 +78,14 @@ func (in *listLoansInput) read(ctx context.Context, q *queries.Queries, after in
 	}
 	// Nothing that begins with a text comes after it and the last character there is.
 	name := strings.ToLower(in.Q)
-	return q.ListLoansLike(ctx, queries.ListLoansLikeParams{
+	ids, err := q.ListIDsOfLoansLike(ctx, queries.ListIDsOfLoansLikeParams{
 		AfterID: after, NumberFrom: in.Q, NumberTo: in.Q + string(utf8.MaxRune), NameFrom: name,
 		NameTo: name + string(utf8.MaxRune), RowLimit: in.Limit + 1,
 	})
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return q.ListLoansByID(ctx, ids)
 }
 
 type listLoansOutput struct {
