@@ -2,6 +2,7 @@ package ops
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -26,7 +27,8 @@ type action struct {
 	path    string // of the operation; what is in braces comes from the form
 	keyed   bool   // The operation takes an Idempotency-Key.
 	fields  []field
-	bare    bool // The operation takes no body.
+	bare    bool           // The operation takes no body.
+	says    map[string]any // what the body says besides the fields
 
 	// next is where to go then, by the answer; otherwise back to where the form was.
 	next func(*answer) string
@@ -248,6 +250,7 @@ func (a *action) goOn(got *answer, sent url.Values) string {
 // which, as the API would.
 func (a *action) body(sent url.Values) (map[string]any, *refusal) {
 	body := map[string]any{}
+	maps.Copy(body, a.says)
 	for _, f := range a.fields {
 		value := strings.TrimSpace(sent.Get(f.name))
 		if f.kind == "yes" {

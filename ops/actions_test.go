@@ -104,7 +104,7 @@ func TestFormsCannotGoElsewhere(t *testing.T) {
 	s := setup(t)
 	b := s.user(t, "ada", "admin")
 	for _, id := range []string{"../sessions", "1/roles/admin", "1?x=1", "%2e%2e", ".", ".."} {
-		status, _, _ := b.post(t, "/ops/do/disable-user", url.Values{"user_id": {id}, "disabled": {"yes"}})
+		status, _, _ := b.post(t, "/ops/do/disable-user", url.Values{"user_id": {id}})
 		require.Contains(t, []int{http.StatusUnprocessableEntity, http.StatusNotFound}, status, id)
 	}
 	require.Zero(t, s.count(t, `SELECT count(*) FROM users WHERE disabled_at IS NOT NULL`))
@@ -146,4 +146,20 @@ func TestReversalWithApproval(t *testing.T) {
 func until(t *testing.T, so func() bool) {
 	t.Helper()
 	require.Eventually(t, so, 30*time.Second, 20*time.Millisecond)
+}
+
+func TestUserIsDisabledAndEnabled(t *testing.T) {
+	t.Parallel()
+
+	s := setup(t)
+	ada := s.user(t, "ada", "admin")
+	s.user(t, "olivia", "operator")
+	page := "/ops/users/2"
+	for _, act := range []string{"disable-user", "enable-user"} {
+		status, header, body := ada.post(t, "/ops/do/"+act, fill(t, ada.page(t, page), act, nil))
+		require.Equal(t, http.StatusSeeOther, status, body)
+		require.Equal(t, page+"?done="+act, header.Get("Location"))
+		disabled := s.count(t, `SELECT count(*) FROM users WHERE disabled_at IS NOT NULL AND name = 'olivia'`)
+		require.Equal(t, act == "disable-user", disabled == 1)
+	}
 }

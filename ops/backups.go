@@ -44,7 +44,7 @@ func (p *Pages) routeBackups() {
 			status := state(b.Status)
 			status.Note = words(b.FailedStage)
 			return []cell{
-				shortID(b.BackupID, backupURL(b.BackupID)), status, text(b.Kind), b.size(), p.instant(b.StartedAt),
+				long(b.BackupID, backupURL(b.BackupID)), status, text(b.Kind), b.size(), p.instant(b.StartedAt),
 				p.instant(b.StoredAt), p.instant(b.VerifiedAt), b.restored(),
 			}
 		},

@@ -61,7 +61,7 @@ func (p *Pages) routeBatches() {
 		columns: columns("File", "State", "Format", "#Items", "#Total", "Sent by", "Stored", "Finished"),
 		row: func(b batch) []cell {
 			return []cell{
-				shortID(b.BatchID, batchURL(b.BatchID)), state(b.Status), text(words(b.Format)), count(b.Items),
+				long(b.BatchID, batchURL(b.BatchID)), state(b.Status), text(words(b.Format)), count(b.Items),
 				money(b.TotalCents), text(b.RequestedBy), p.instant(b.CreatedAt), p.instant(b.FinishedAt),
 			}
 		},

@@ -62,11 +62,10 @@ var tones = map[string]string{
 	"posted": "good", "finished": "good", "verified": "good", "completed": "good", "active": "good", "confirmed": "good",
 	"resolved": "good", "delivered": "good",
 	"rejected": "bad", "failed": "bad", "discarded": "bad", "exception": "bad", "returned": "bad", "critical": "bad",
-	"error": "bad", "refused": "bad", "open": "bad", "lost": "bad",
-	"received": "wait", "running": "wait", "requested": "wait", "waiting": "wait", "stored": "wait", "accepted": "wait",
-	"retryable": "wait", "available": "wait", "held": "wait", "pending_approval": "wait", "awaiting_approval": "wait",
+	"error": "bad", "refused": "bad", "open": "bad",
+	"received": "wait", "running": "wait", "requested": "wait", "stored": "wait",
+	"retryable": "wait", "available": "wait", "held": "wait", "pending_approval": "wait",
 	"paused": "wait", "warning": "wait", "sent": "wait", "planned": "wait", "scheduled": "wait", "verifying": "wait",
-	"stored_unverified": "wait",
 }
 
 // state is a status, with its color.
@@ -94,10 +93,9 @@ func loanCell(id int64) cell {
 	return to(strconv.FormatInt(id, 10), loanURL(id))
 }
 
-func loanURL(id int64) string        { return Root + "/loans/" + strconv.FormatInt(id, 10) }
-func paymentURL(id string) string    { return Root + "/payments/" + url.PathEscape(id) }
-func runURL(id string) string        { return Root + "/runs/" + url.PathEscape(id) }
-func batchURL(id string) string      { return Root + "/batches/" + url.PathEscape(id) }
-func analysisURL(id string) string   { return Root + "/analyses/" + url.PathEscape(id) }
-func backupURL(id string) string     { return Root + "/backups/" + url.PathEscape(id) }
-func shortID(id, target string) cell { return long(id, target) }
+func loanURL(id int64) string      { return Root + "/loans/" + strconv.FormatInt(id, 10) }
+func paymentURL(id string) string  { return Root + "/payments/" + url.PathEscape(id) }
+func runURL(id string) string      { return Root + "/runs/" + url.PathEscape(id) }
+func batchURL(id string) string    { return Root + "/batches/" + url.PathEscape(id) }
+func analysisURL(id string) string { return Root + "/analyses/" + url.PathEscape(id) }
+func backupURL(id string) string   { return Root + "/backups/" + url.PathEscape(id) }

@@ -40,7 +40,6 @@ type section struct {
 	Chart *chart
 	More  link   // to the whole list
 	Forms []form // what can be done about what it shows
-	Open  bool   // The table of a picture is shown without being asked for.
 }
 
 // chart is a picture over time, as data that a script draws. Its table says the same.

@@ -96,7 +96,7 @@ func (p *Pages) analysisRow(a analysis) []cell {
 		status.Note = "only tried"
 	}
 	return []cell{
-		shortID(a.AnalysisID, analysisURL(a.AnalysisID)), loanCell(a.LoanID), status, text(words(a.Kind)), text(a.AsOfOn),
+		long(a.AnalysisID, analysisURL(a.AnalysisID)), loanCell(a.LoanID), status, text(words(a.Kind)), text(a.AsOfOn),
 		moneyOrNothing(a.SurplusCents), moneyOrNothing(a.ShortageCents), moneyOrNothing(a.DeficiencyCents),
 		moneyOrNothing(a.NewEscrowPaymentCents), text(a.EffectiveOn), p.instant(a.CreatedAt),
 	}

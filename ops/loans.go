@@ -33,9 +33,7 @@ type loan struct {
 	ExcessPolicy              string     `json:"excess_policy"`
 	Borrowers                 []borrower `json:"borrowers"`
 	Property                  *property  `json:"property"`
-	EscrowLines               []struct{} `json:"escrow_lines"`
 	BoardedAt                 *time.Time `json:"boarded_at"`
-	UpdatedAt                 *time.Time `json:"updated_at"`
 }
 
 type borrower struct {

@@ -86,7 +86,7 @@ func (p *Pages) routePayments() {
 }
 
 func (p *Pages) paymentRow(m payment) []cell {
-	return append([]cell{shortID(m.PaymentID, paymentURL(m.PaymentID)), loanCell(m.LoanID)}, p.paymentCells(m)...)
+	return append([]cell{long(m.PaymentID, paymentURL(m.PaymentID)), loanCell(m.LoanID)}, p.paymentCells(m)...)
 }
 
 // paymentCells are a payment's values after its loan.
@@ -112,7 +112,7 @@ func (p *Pages) loanPayments(r *http.Request, v *visitor, path string, l *loan) 
 		Columns: columns("Payment", "State", "Received", "#Amount", "Channel", "For", "Reference", "Stored"),
 		Empty:   "None has arrived yet.",
 		Rows: rowsOf(rows.Data, func(m payment) []cell {
-			return append([]cell{shortID(m.PaymentID, paymentURL(m.PaymentID))}, p.paymentCells(m)...)
+			return append([]cell{long(m.PaymentID, paymentURL(m.PaymentID))}, p.paymentCells(m)...)
 		}),
 	}}
 	if rows.NextCursor != "" {

@@ -84,7 +84,11 @@ func (p *Pages) routePeople() {
 	}, action{
 		name: "disable-user", label: "Disable the user", scope: "users:write", method: http.MethodPatch, danger: true,
 		path: "/v1/users/{user_id}", done: "The user is disabled.", explain: "Ends all sessions and refuses every login.",
-		fields: []field{{name: "disabled", label: "Yes, keep this user out", kind: "yes"}},
+		says: map[string]any{"disabled": true},
+	}, action{
+		name: "enable-user", label: "Enable the user", scope: "users:write", method: http.MethodPatch,
+		path: "/v1/users/{user_id}", done: "The user may log in again.", explain: "Lets the user log in again.",
+		says: map[string]any{"disabled": false},
 	})
 }
 
@@ -129,9 +133,11 @@ func (p *Pages) user(r *http.Request, v *visitor) (*view, error) {
 	shown := &detail{State: u.state(), Lead: u.FullName, Sections: []section{s}, Facts: factsOf(
 		fact{"Roles", text(strings.Join(u.Roles, ", "))}, fact{"Since", p.instant(u.CreatedAt)},
 	)}
-	if !u.Disabled {
-		shown.Forms = p.forms(v, []hidden{{"user_id", id}}, "disable-user")
+	act := "disable-user"
+	if u.Disabled {
+		act = "enable-user"
 	}
+	shown.Forms = p.forms(v, []hidden{{"user_id", id}}, act)
 	return &view{Template: "detail.html", Title: u.Name, Body: shown, Crumbs: []link{{"Users", Root + "/users"}}}, nil
 }
 

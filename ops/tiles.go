@@ -172,19 +172,31 @@ func (g *glance) checkTiles() []tile {
 	return tiles
 }
 
+// patienceWith is for how long a job may be due in a queue, as the alerts have it.
+func patienceWith(queue string) time.Duration {
+	switch queue {
+	case "payments", alarmQueue:
+		return 5 * time.Minute
+	case "ops":
+		return 6 * time.Hour // A backup of everything may be under way.
+	default:
+		return time.Hour
+	}
+}
+
 func (g *glance) queueTiles() []tile {
 	var waiting, discarded int64
 	var oldest time.Duration
-	paused := 0
+	paused, stalled := 0, false
 	for _, q := range g.Queues {
 		waiting += q.Available
 		discarded += q.Discarded
-		oldest = max(oldest, time.Duration(q.OldestAgeSeconds)*time.Second)
+		age := time.Duration(q.OldestAgeSeconds) * time.Second
+		oldest, stalled = max(oldest, age), stalled || age > patienceWith(q.Queue)
 		if q.PausedAt != nil {
 			paused++
 		}
 	}
-	const stalled = 5 * time.Minute
 	jobs := tile{
 		Name: "Jobs waiting", Figure: number(waiting), Tone: "good", Text: "Nothing waits.", URL: Root + "/queues",
 	}
@@ -194,7 +206,7 @@ func (g *glance) queueTiles() []tile {
 	switch {
 	case paused > 0:
 		jobs.Tone, jobs.Text = "wait", number(int64(paused))+" queues are paused."
-	case oldest > stalled:
+	case stalled:
 		jobs.Tone = "bad"
 	}
 	lost := tile{Name: "Jobs given up", Figure: number(discarded), Tone: "good", Text: "None.", URL: Root + "/queues/jobs"}

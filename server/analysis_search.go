@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -46,13 +45,8 @@ func (s *Server) searchAnalyses(ctx context.Context, in *searchAnalysesInput) (*
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		filters := url.Values{}
-		for name, value := range map[string]string{"status": string(in.Status), "loan_number": in.LoanNumber} {
-			if value != "" {
-				filters.Set(name, value)
-			}
-		}
-		out.Link = in.linkToNext("/v1/escrow-analyses", next, filters)
+		out.Link = in.linkToNext("/v1/escrow-analyses", next,
+			filters("status", string(in.Status), "loan_number", in.LoanNumber))
 	}
 	return out, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -83,11 +82,9 @@ func (s *Server) listAuthEvents(ctx context.Context, in *listAuthEventsInput) (*
 		before = math.MaxInt64
 	}
 	var rows []queries.AuthEvent
-	filters := url.Values{}
 	if in.Kind == "" {
 		rows, err = s.q.ListAuthEvents(ctx, before, in.Limit+1)
 	} else {
-		filters.Set("kind", in.Kind)
 		rows, err = s.q.ListAuthEventsOfKind(ctx, queries.ListAuthEventsOfKindParams{
 			Kind: in.Kind, BeforeID: before, RowLimit: in.Limit + 1,
 		})
@@ -106,7 +103,7 @@ func (s *Server) listAuthEvents(ctx context.Context, in *listAuthEventsInput) (*
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		out.Link = in.linkToNext("/v1/auth-events", next, filters)
+		out.Link = in.linkToNext("/v1/auth-events", next, filters("kind", in.Kind))
 	}
 	return out, nil
 }

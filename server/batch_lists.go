@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -66,11 +65,7 @@ func (s *Server) listPaymentBatches(
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		filters := url.Values{}
-		if in.Status != "" {
-			filters.Set("status", string(in.Status))
-		}
-		out.Link = in.linkToNext("/v1/payment-batches", next, filters)
+		out.Link = in.linkToNext("/v1/payment-batches", next, filters("status", string(in.Status)))
 	}
 	return out, nil
 }

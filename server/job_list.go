@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -102,13 +101,7 @@ func (s *Server) listJobs(ctx context.Context, in *listJobsInput) (*listJobsOutp
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		filters := url.Values{"state": {in.State}}
-		for name, value := range map[string]string{"queue": in.Queue, "kind": in.Kind} {
-			if value != "" {
-				filters.Set(name, value)
-			}
-		}
-		out.Link = in.linkToNext("/v1/jobs", next, filters)
+		out.Link = in.linkToNext("/v1/jobs", next, filters("state", in.State, "queue", in.Queue, "kind", in.Kind))
 	}
 	return out, nil
 }

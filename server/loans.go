@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -107,12 +106,6 @@ func (s *Server) listLoans(ctx context.Context, in *listLoansInput) (*listLoansO
 	if err != nil {
 		return nil, fmt.Errorf("list loans: %w", err)
 	}
-	filter := url.Values{}
-	for name, value := range map[string]string{"loan_number": in.LoanNumber, "q": in.Q} {
-		if value != "" {
-			filter.Set(name, value)
-		}
-	}
 	rows, next := cut(rows, in.Limit, func(l queries.Loan) string { return strconv.FormatInt(l.ID, 10) })
 	out := &listLoansOutput{}
 	for _, row := range rows {
@@ -120,7 +113,7 @@ func (s *Server) listLoans(ctx context.Context, in *listLoansInput) (*listLoansO
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		out.Link = in.linkToNext("/v1/loans", next, filter)
+		out.Link = in.linkToNext("/v1/loans", next, filters("loan_number", in.LoanNumber, "q", in.Q))
 	}
 	return out, nil
 }

@@ -77,6 +77,18 @@ func (p Page) linkToNext(path, cursor string, more url.Values) string {
 	return "<" + path + "?" + query.Encode() + `>; rel="next"`
 }
 
+// filters are the parameters of a list that have a value, for the address of its next
+// page; given as pairs of name and value.
+func filters(pairs ...string) url.Values {
+	given := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			given.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return given
+}
+
 // cut shortens rows, of which one more than the limit was asked for, to the
 // limit, and returns the key of the last one when there are more.
 func cut[T any](rows []T, limit int32, key func(T) string) (kept []T, next string) {

@@ -42,16 +42,8 @@ type searchPaymentsInput struct {
 
 // filters are the parameters that narrow the list, for the address of the next page.
 func (in *searchPaymentsInput) filters() url.Values {
-	filters := url.Values{}
-	for name, value := range map[string]string{
-		"status": string(in.Status), "channel": string(in.Channel), "loan_number": in.LoanNumber,
-		"external_ref": in.ExternalRef, "received_from": dayText(in.ReceivedFrom), "received_to": dayText(in.ReceivedTo),
-	} {
-		if value != "" {
-			filters.Set(name, value)
-		}
-	}
-	return filters
+	return filters("status", string(in.Status), "channel", string(in.Channel), "loan_number", in.LoanNumber,
+		"external_ref", in.ExternalRef, "received_from", dayText(in.ReceivedFrom), "received_to", dayText(in.ReceivedTo))
 }
 
 // dayText is a day as a parameter; nothing where there is none.

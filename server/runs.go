@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -181,13 +180,7 @@ func (s *Server) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutp
 	}
 	if next != "" {
 		out.Body.NextCursor = next
-		filters := url.Values{}
-		for name, value := range map[string]string{"kind": string(in.Kind), "status": string(in.Status)} {
-			if value != "" {
-				filters.Set(name, value)
-			}
-		}
-		out.Link = in.linkToNext("/v1/runs", next, filters)
+		out.Link = in.linkToNext("/v1/runs", next, filters("kind", string(in.Kind), "status", string(in.Status)))
 	}
 	return out, nil
 }
