@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,9 +82,9 @@ func (p Page) linkToNext(path, cursor string, more url.Values) string {
 // page; given as pairs of name and value.
 func filters(pairs ...string) url.Values {
 	given := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			given.Set(pairs[i], pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		if name, value := pair[0], pair[1]; value != "" {
+			given.Set(name, value)
 		}
 	}
 	return given
